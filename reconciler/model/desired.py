@@ -1,0 +1,153 @@
+"""Hold what the specs say should be. It exists only when a whole load had no problem at all."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from reconciler.model.access import HostAccess
+from reconciler.model.names import Key
+from reconciler.model.probe import Probe
+from reconciler.model.resource import Container, Directory, File, Network, Resource, Volume
+from reconciler.model.source import SourceRef
+from reconciler.model.text import Text
+
+
+class Suspend(msgspec.Struct, frozen=True):
+    """Leave an object alone: why, by whom, and until when (RFC 3339 text, or None)."""
+
+    reason: str
+    by: str | None = None
+    until: str | None = None
+
+
+class Admission(msgspec.Struct, frozen=True, kw_only=True):
+    """Bound what a host may be loaded with before more is created there; None is no bound."""
+
+    disk_free_min_bytes: int | None = None
+    memory_available_min_bytes: int | None = None
+    load_per_cpu_max: float | None = None
+    sandboxes_max: int | None = None
+
+
+class HostDesired(msgspec.Struct, frozen=True, kw_only=True):
+    """Describe one host. `storage` maps a storage root's name to its path."""
+
+    name: str
+    access: HostAccess
+    labels: dict[str, str] = {}
+    storage: dict[str, str] = {}
+    admission: Admission = Admission()
+    suspend: Suspend | None = None
+    at: SourceRef | None = None
+
+
+class SandboxDesired(msgspec.Struct, frozen=True, kw_only=True):
+    """Describe one sandbox on one host.
+
+    Attributes:
+        uid: derived from fleet and name.
+        resources: in the order in which they are to be made.
+        probes: what must answer before it is ready.
+        intent: versioned digest of all that changes its generation.
+        origins: where each field was said, by `<kind>.<name>.<dotted field as operators write it>`.
+        at: where the sandbox itself was said.
+    """
+
+    name: str
+    uid: str
+    host: str
+    profile: str | None = None
+    resources: tuple[Resource, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    update: Literal["stop-first", "start-first"] = "stop-first"
+    deletion: Literal["Delete", "Retain"] = "Delete"
+    drift: Literal["heal", "report"] = "heal"
+    observability: Literal["off", "deltas", "canary"] = "deltas"
+    protected: bool = False
+    ttl_s: int | None = None
+    keep_runs: int = 5
+    depends_on: tuple[str, ...] = ()
+    suspend: Suspend | None = None
+    labels: dict[str, str] = {}
+    intent: str = ""
+    origins: dict[str, SourceRef] = {}
+    at: SourceRef | None = None
+
+    @property
+    def containers(self) -> tuple[Container, ...]:
+        """Give its containers in order."""
+        return tuple(item for item in self.resources if isinstance(item, Container))
+
+    @property
+    def directories(self) -> tuple[Directory, ...]:
+        """Give its directories in order."""
+        return tuple(item for item in self.resources if isinstance(item, Directory))
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """Give its files in order."""
+        return tuple(item for item in self.resources if isinstance(item, File))
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """Give its networks in order."""
+        return tuple(item for item in self.resources if isinstance(item, Network))
+
+    @property
+    def volumes(self) -> tuple[Volume, ...]:
+        """Give its volumes in order."""
+        return tuple(item for item in self.resources if isinstance(item, Volume))
+
+    def find(self, key: Key) -> Resource | None:
+        """Look one resource up by its key."""
+        return next((item for item in self.resources if item.key == key), None)
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bound what one pass, and one day, may do."""
+
+    removals_per_plan_percent: int = 30
+    removals_per_day_percent: int = 30
+    concurrent_hosts: int = 64
+    creates_per_host: int = 4
+
+
+class Reap(msgspec.Struct, frozen=True, kw_only=True):
+    """Say what becomes of orphans."""
+
+    mode: Literal["report", "apply"] = "report"
+    older_than_s: int = 24 * 3600
+    grace_s: int = 3600
+    idle_after_s: int | None = None
+    legacy_patterns: tuple[str, ...] = ()
+    legacy_roots: tuple[str, ...] = ()
+
+
+class Registry(msgspec.Struct, frozen=True, kw_only=True):
+    """Log in to a registry for pulls; the password stays symbolic until one is made."""
+
+    host: str
+    username: str
+    password: Text
+
+
+class Desired(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold one fleet as the specs say it should be.
+
+    Attributes:
+        fleet: its name.
+        digest: of every byte that was read, so that a saved plan knows its specs.
+        secrets: name of each secret to the file that holds it; the values are nowhere in here.
+    """
+
+    fleet: str
+    digest: str
+    hosts: dict[str, HostDesired]
+    sandboxes: dict[str, SandboxDesired]
+    limits: Limits = Limits()
+    reap: Reap = Reap()
+    registries: tuple[Registry, ...] = ()
+    secrets: dict[str, str] = {}
+    hardened: bool = False

@@ -1,0 +1,195 @@
+"""Hold what the hosts answered. Not seen is not gone: a host that did not answer in full is another type."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from reconciler.model.marker import Marker
+from reconciler.model.resource import Container, Healthcheck
+from reconciler.model.snapshot import HostSnapshot
+
+State = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
+
+
+class HostIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """Say which machine answered, and as whom we are there.
+
+    Attributes:
+        host_id: random id in `<baseDir>/.host-id`, or None when it was never written.
+        home, uid, gid: of the user we are logged in as.
+        base_dir: absolute, with `${host.home}` filled in.
+        docker_root: Docker's data folder.
+        docker_id, machine_id, boot_id: evidence only; None where unreadable.
+        engine_version, api_version: of the Docker engine.
+        security_options: as the engine lists them.
+    """
+
+    host_id: str | None
+    home: str
+    uid: int
+    gid: int
+    base_dir: str
+    docker_root: str
+    docker_id: str | None = None
+    machine_id: str | None = None
+    boot_id: str | None = None
+    engine_version: str = ""
+    api_version: str = ""
+    security_options: tuple[str, ...] = ()
+
+
+class ImageFact(msgspec.Struct, frozen=True, kw_only=True, tag="image"):
+    """Hold what an image brings along. `id` is `sha256:…`; `digests` are its repository digests."""
+
+    id: str
+    digests: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    volumes: tuple[str, ...] = ()
+    exposed: tuple[str, ...] = ()
+    user: str = ""
+    working_dir: str = ""
+    healthcheck: Healthcheck | None = None
+    stop_signal: str | None = None
+    architecture: str = ""
+
+
+class ImageAbsent(msgspec.Struct, frozen=True, tag="absent"):
+    """Say that the host answered and has no such image."""
+
+
+class Live(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold the moving part of a container. Times are the host's, None where Docker reports none."""
+
+    state: State
+    exit_code: int = 0
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    health: str | None = None
+    restart_count: int = 0
+    oom_killed: bool = False
+    error: str = ""
+
+
+class SeenContainer(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold one inspected container.
+
+    Attributes:
+        full_id: 64 hex digits.
+        name: Docker's name, without the leading slash.
+        labels: every label as Docker reports it, the image's included.
+        image_id: `sha256:…` of the image it really runs.
+        spec: what it is, in canonical form; `spec.image` is the reference it was created with, `spec.name` is the
+            resource's name by its labels, or Docker's name where it has none.
+        live: its state.
+    """
+
+    full_id: str
+    name: str
+    labels: dict[str, str]
+    image_id: str
+    created_at: datetime
+    spec: Container
+    live: Live
+
+
+class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what the list says of a container that is none of our fleet's: enough for names, ports and counting."""
+
+    full_id: str
+    name: str
+    state: str
+    labels: dict[str, str] = {}
+    ports: tuple[str, ...] = ()
+
+
+class SeenNetwork(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold one Docker network."""
+
+    id: str
+    name: str
+    labels: dict[str, str] = {}
+
+
+class SeenVolume(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold one Docker volume."""
+
+    name: str
+    labels: dict[str, str] = {}
+
+
+class SeenPath(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what stands at one path. `inode` is `device:inode`; `sha256` is of a regular file's content, when asked."""
+
+    path: str
+    kind: Literal["absent", "directory", "file", "symlink", "other"]
+    mode: str = ""
+    uid: int = -1
+    gid: int = -1
+    size_bytes: int = 0
+    modified_epoch_s: float = 0.0
+    inode: str = ""
+    sha256: str | None = None
+
+
+class SeenMarker(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold one sandbox folder under baseDir: its marker, or why that could not be taken as one."""
+
+    folder: str
+    marker: Marker | None
+    fault: str | None = None
+    owner_uid: int = -1
+
+
+class HostView(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold one complete look at one host. It exists only when every part of the answer arrived whole.
+
+    Attributes:
+        observed_at: when the look ended, by the controller's clock.
+        host_clock_epoch_s: the host's own clock during the look.
+        containers: every container with this fleet's labels or a name that this fleet derives, inspected.
+        neighbours: all other containers, from the list.
+        images: facts by image id of `containers`, and by each reference that was asked.
+        paths: what stands at each path that was asked, by path.
+        markers: the folders under baseDir.
+        taken_ports: published `bind:port/proto` to the name of the container that holds it.
+    """
+
+    identity: HostIdentity
+    observed_at: datetime
+    host_clock_epoch_s: float
+    containers: tuple[SeenContainer, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    networks: tuple[SeenNetwork, ...] = ()
+    volumes: tuple[SeenVolume, ...] = ()
+    images: dict[str, ImageFact | ImageAbsent] = {}
+    paths: dict[str, SeenPath] = {}
+    markers: tuple[SeenMarker, ...] = ()
+    taken_ports: dict[str, str] = {}
+
+
+class Reachable(msgspec.Struct, frozen=True, kw_only=True, tag="reachable"):
+    """Hold a host that answered in full. `snapshot` is None when its facts were not asked or could not be read."""
+
+    view: HostView
+    snapshot: HostSnapshot | None = None
+
+
+class Unreachable(msgspec.Struct, frozen=True, kw_only=True, tag="unreachable"):
+    """Hold a host that did not: stable code, sentence, hint, and since when by the controller's clock."""
+
+    code: str
+    reason: str
+    since: datetime
+    hint: str | None = None
+
+
+class Observed(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold every host that was asked, by name."""
+
+    hosts: dict[str, Reachable | Unreachable]

@@ -1,0 +1,104 @@
+"""Prove whose an object is. A label alone never proves it: images hand their labels down, and people copy them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from reconciler.model import labels as label
+from reconciler.model.marker import Marker
+from reconciler.model.names import DerivedName, Key, is_full_id, parse_derived, sandbox_uid
+from reconciler.model.observed import ImageAbsent, ImageFact, SeenContainer
+
+
+class Ours(msgspec.Struct, frozen=True, tag="ours"):
+    """Hold the proof that an object is this fleet's.
+
+    `name` is the parsed name, `labels` what we wrote at its creation (None for an adopted object).
+    """
+
+    name: DerivedName
+    labels: label.Labels | None
+
+    @property
+    def key(self) -> Key:
+        """Give the key of the resource inside its sandbox."""
+        return Key(self.labels.kind if self.labels is not None else "containers", self.name.resource)
+
+
+class Theirs(msgspec.Struct, frozen=True, tag="theirs"):
+    """Say that it is somebody else's, and whose as far as can be told."""
+
+    owner: str
+
+
+class Unprovable(msgspec.Struct, frozen=True, tag="unprovable"):
+    """Say that it looks like ours and cannot be proved: held, never touched."""
+
+    why: str
+
+
+Proof = Ours | Theirs | Unprovable
+
+
+def prove_container(
+    seen: SeenContainer,
+    *,
+    fleet: str,
+    images: Mapping[str, ImageFact | ImageAbsent],
+    markers: Mapping[str, Marker],
+) -> Proof:
+    """Decide whose a container is.
+
+    Ours means: our labels, set on the container and not inherited from its image, a name that equals the one they
+    derive, and this fleet; or a marker of this fleet that adopted exactly this id under this name.
+
+    Args:
+        seen: the inspected container.
+        fleet: name of this fleet.
+        images: image facts by id; the container's own must be among them.
+        markers: this host's markers by uid.
+    """
+    name = parse_derived(seen.name)
+    if name is not None and name.fleet == fleet and _is_adopted(seen, name=name, markers=markers):
+        return Ours(name=name, labels=None)
+    if not any(key.startswith(label.PREFIX) for key in seen.labels):
+        return Theirs(owner=_owner(seen.labels))
+    image = images.get(seen.image_id)
+    if not isinstance(image, ImageFact):
+        return Unprovable(why=f"its image {seen.image_id} could not be read, so its labels may be the image's")
+    if any(key.startswith(label.PREFIX) for key in image.labels):
+        return Unprovable(why="its image carries labels of the reconciler, so its own prove nothing")
+    return prove_labels(seen.name, seen.labels, fleet=fleet)
+
+
+def prove_labels(docker_name: str, labels: Mapping[str, str], *, fleet: str) -> Proof:
+    """Decide whose a network, a volume, or a container whose image is known to be clean, is."""
+    ours = label.from_docker(labels)
+    if ours is None:
+        return Theirs(owner=_owner(labels))
+    if ours.fleet != fleet:
+        return Theirs(owner=f"fleet {ours.fleet}")
+    name = parse_derived(docker_name)
+    if name is None or (name.fleet, name.sandbox, name.resource) != (ours.fleet, ours.sandbox, ours.resource):
+        return Unprovable(why=f"its name {docker_name!r} is not the one that its labels derive: they may be copied")
+    if ours.uid != sandbox_uid(ours.fleet, ours.sandbox):
+        return Unprovable(why="its uid label is not the one that fleet and sandbox derive")
+    return Ours(name=name, labels=ours)
+
+
+def _is_adopted(seen: SeenContainer, *, name: DerivedName, markers: Mapping[str, Marker]) -> bool:
+    marker = markers.get(sandbox_uid(name.fleet, name.sandbox))
+    if marker is None or marker.fleet != name.fleet or marker.sandbox != name.sandbox:
+        return False
+    adopted = marker.adopted.get(str(Key("containers", name.resource)))
+    return adopted == seen.full_id and is_full_id(seen.full_id)
+
+
+def _owner(labels: Mapping[str, str]) -> str:
+    fleet = labels.get(label.PREFIX + "fleet")
+    if fleet is not None:
+        return f"fleet {fleet}"
+    project = labels.get("com.docker.compose.project")
+    return f"compose project {project}" if project is not None else "somebody else"

@@ -1,0 +1,55 @@
+"""Hold what we remember having made. It is a cache: with it gone, the next plan adopts everything."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Remember one sandbox on one host.
+
+    Attributes:
+        host_id: identity of the host when it was made.
+        keys: the resources we made, as `containers/main`.
+        phase: `expired` remembers that its ttl ran out, for the `intent` named here.
+    """
+
+    sandbox: str
+    uid: str
+    host: str
+    host_id: str | None
+    generation: int
+    intent: str
+    revision: str
+    run: str
+    keys: tuple[str, ...]
+    applied_at: datetime
+    phase: Literal["present", "expired"] = "present"
+
+
+class Removal(msgspec.Struct, frozen=True, kw_only=True):
+    """Remember that a sandbox was removed, for the day's budget."""
+
+    sandbox: str
+    host: str
+    at: datetime
+
+
+class HostRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Remember a host: which machine it was, and since when it has not answered."""
+
+    name: str
+    host_id: str | None
+    docker_root: str | None = None
+    unreachable_since: datetime | None = None
+
+
+class Records(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold everything that the status folder remembers and a plan needs."""
+
+    sandboxes: tuple[Record, ...] = ()
+    hosts: dict[str, HostRecord] = {}
+    removals: tuple[Removal, ...] = ()

@@ -1,0 +1,166 @@
+"""Name the things a sandbox is made of, each in one flat canonical form.
+
+The same form describes what is wanted and what a host holds, so that comparing is `==` and explaining is one loop.
+Every field that can differ carries its rule; a field without one says how we treat the object, not what it is.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from reconciler.model.names import Key
+from reconciler.model.rule import IN_PLACE, LIMIT, REPLACE
+from reconciler.model.text import Text
+
+Moment = Literal["prepare", "launch", "verify", "ready", "retire", "stopped"]
+
+
+class Directory(msgspec.Struct, frozen=True, kw_only=True, tag="directory"):
+    """Want a directory on the host.
+
+    Attributes:
+        name: its name in the spec.
+        path: absolute once bound.
+        mode: octal text such as `0750`.
+        data: it lies under a storage root, so it is never removed.
+    """
+
+    name: str
+    path: Text
+    mode: Annotated[str, IN_PLACE] = "0750"
+    data: bool = False
+
+    @property
+    def key(self) -> Key:
+        """Give its key inside the sandbox."""
+        return Key("directories", self.name)
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True, tag="file"):
+    """Want a file with this content on the host. `make_at` and `drop_at` say when in a run it exists."""
+
+    name: str
+    path: Text
+    content: Annotated[Text, IN_PLACE] = ""
+    mode: Annotated[str, IN_PLACE] = "0640"
+    make_at: Moment = "prepare"
+    drop_at: Moment | None = None
+
+    @property
+    def key(self) -> Key:
+        """Give its key inside the sandbox."""
+        return Key("files", self.name)
+
+
+class Volume(msgspec.Struct, frozen=True, kw_only=True, tag="volume"):
+    """Want a Docker volume, private to the sandbox. It is data: never removed."""
+
+    name: str
+
+    @property
+    def key(self) -> Key:
+        """Give its key inside the sandbox."""
+        return Key("volumes", self.name)
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True, tag="network"):
+    """Want a bridge network, private to the sandbox."""
+
+    name: str
+
+    @property
+    def key(self) -> Key:
+        """Give its key inside the sandbox."""
+        return Key("networks", self.name)
+
+
+class Mount(msgspec.Struct, frozen=True):
+    """Mount a host path (`bind`) or one of the sandbox's volumes (`volume`, source is Docker's name of it)."""
+
+    kind: Literal["bind", "volume"]
+    source: Text
+    read_only: bool = False
+
+
+class Published(msgspec.Struct, frozen=True):
+    """Publish a container port on `bind`; `host_port` None lets Docker pick one, and matches whatever it picked."""
+
+    bind: str
+    host_port: int | None = None
+
+
+class Healthcheck(msgspec.Struct, frozen=True):
+    """Ask Docker to probe the container. None or an empty test inherits the image's value, field by field."""
+
+    test: tuple[str, ...] = ()
+    interval_ms: int | None = None
+    timeout_ms: int | None = None
+    start_period_ms: int | None = None
+    retries: int | None = None
+
+
+class Ulimit(msgspec.Struct, frozen=True):
+    """Bound one kernel resource of the container."""
+
+    soft: int
+    hard: int
+
+
+class LogPolicy(msgspec.Struct, frozen=True):
+    """Say where Docker keeps the container's output, and how much of it."""
+
+    driver: str = "json-file"
+    options: dict[str, str] = msgspec.field(default_factory=lambda: {"max-file": "3", "max-size": "10m"})
+
+
+class Container(msgspec.Struct, frozen=True, kw_only=True, tag="container"):
+    """Want a container, or describe one: the canonical form that both sides are brought to.
+
+    Collections are canonical as well: tuples whose order has no meaning are sorted, maps have no empty values.
+    `ports` maps `8080/tcp` to where it is published, `networks` maps Docker's network name to sorted aliases,
+    `mounts` maps the path inside to its source. None means "what the image or the engine says" until completed.
+    """
+
+    name: str
+    image: Annotated[str, REPLACE]
+    entrypoint: Annotated[tuple[Text, ...] | None, REPLACE] = None
+    command: Annotated[tuple[Text, ...] | None, REPLACE] = None
+    env: Annotated[dict[str, Text], REPLACE] = {}
+    user: Annotated[str | None, REPLACE] = None
+    working_dir: Annotated[str | None, REPLACE.at("workingDir")] = None
+    labels: Annotated[dict[str, str], REPLACE] = {}
+    mounts: Annotated[dict[str, Mount], REPLACE] = {}
+    ports: Annotated[dict[str, Published], REPLACE] = {}
+    network_mode: Annotated[str, REPLACE.at("networkMode")] = "bridge"
+    networks: Annotated[dict[str, tuple[str, ...]], REPLACE] = {}
+    ipc: Annotated[str, REPLACE] = "private"
+    cap_add: Annotated[tuple[str, ...], REPLACE.at("capAdd")] = ()
+    cap_drop: Annotated[tuple[str, ...], REPLACE] = ()
+    devices: Annotated[tuple[str, ...], REPLACE] = ()
+    security_opt: Annotated[tuple[str, ...], REPLACE] = ()
+    read_only: Annotated[bool, REPLACE] = False
+    init: Annotated[bool, REPLACE] = True
+    healthcheck: Annotated[Healthcheck | None, REPLACE] = None
+    stop_signal: Annotated[str | None, REPLACE] = None
+    stop_grace_s: Annotated[int, REPLACE.at("stopGrace")] = 10
+    shm_bytes: Annotated[int | None, REPLACE.at("shmSize")] = None
+    ulimits: Annotated[dict[str, Ulimit], REPLACE] = {}
+    extra_hosts: Annotated[dict[str, str], REPLACE.at("extraHosts")] = {}
+    logs: Annotated[LogPolicy, REPLACE] = LogPolicy()
+    restart: Annotated[str, IN_PLACE] = "unless-stopped"
+    cpu_nanos: Annotated[int | None, LIMIT.at("resources.cpus")] = None
+    memory_bytes: Annotated[int | None, LIMIT.at("resources.memory")] = None
+    pids: Annotated[int | None, IN_PLACE.at("resources.pids")] = None
+    run: Literal["always", "once"] = "always"
+    optional: bool = False
+    after: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        """Give its key inside the sandbox."""
+        return Key("containers", self.name)
+
+
+Resource = Directory | File | Volume | Network | Container

@@ -1,0 +1,146 @@
+"""Hold what the status files say: kstatus-shaped conditions, and two axes, sync and health."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from reconciler.model.delta import ProvisionDelta
+from reconciler.model.record import HostRecord, Record, Removal
+from reconciler.model.snapshot import HostSnapshot
+
+ConditionType = Literal[
+    "Ready",
+    "Reconciling",
+    "Stalled",
+    "Drifted",
+    "Reachable",
+    "CapacityOK",
+    "Suspended",
+    "Expired",
+    "AwaitingApproval",
+    "DeviceOK",
+]
+Reason = Literal[
+    "ProbesPassed",
+    "ProbeFailed",
+    "NotProbed",
+    "Applying",
+    "StepFailed",
+    "OutcomeUnknown",
+    "DependencyFailed",
+    "Interrupted",
+    "HostUnreachable",
+    "HostAnswered",
+    "Locked",
+    "HeldBack",
+    "FieldsDiffer",
+    "AsDesired",
+    "Missing",
+    "Destroyed",
+    "TtlElapsed",
+    "SuspendedBySpec",
+    "Repeating",
+]
+Sync = Literal["Synced", "OutOfSync", "Unknown"]
+Health = Literal["Healthy", "Progressing", "Degraded", "Missing", "Suspended", "Unknown"]
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Say one thing about an object. `last_transition_time` moves only when `status` does."""
+
+    type: ConditionType
+    status: Literal["True", "False", "Unknown"]
+    reason: Reason
+    message: str
+    last_transition_time: datetime
+
+
+class Instance(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Name one container that makes up the sandbox."""
+
+    resource: str
+    name: str
+    full_id: str
+
+
+class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Remember one action."""
+
+    pass_id: str
+    verb: str
+    end: str
+    cause: str
+    at: datetime
+    message: str = ""
+
+
+class SandboxStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Describe `status/sandboxes/<name>.json`.
+
+    `records` is our memory of it, one per host (two while it moves); `removals` lives in `fleet.json`.
+    """
+
+    format: str = "reconciler-sandbox-status/1"
+    fleet: str
+    name: str
+    host: str
+    sync: Sync
+    health: Health
+    generation: int
+    observed_generation: int
+    last_attempted_revision: str
+    last_applied_revision: str
+    conditions: tuple[Condition, ...]
+    instances: tuple[Instance, ...] = ()
+    records: tuple[Record, ...] = ()
+    delta: ProvisionDelta | None = None
+    history: tuple[HistoryEntry, ...] = ()
+    observed_at: datetime | None = None
+    stale: bool = False
+
+
+class HostStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Describe `status/hosts/<host>.json`."""
+
+    format: str = "reconciler-host-status/1"
+    fleet: str
+    name: str
+    record: HostRecord
+    conditions: tuple[Condition, ...]
+    snapshot: HostSnapshot | None = None
+    observed_at: datetime | None = None
+    stale: bool = False
+
+
+class SandboxLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Hold one sandbox's line of the summary."""
+
+    name: str
+    host: str
+    sync: Sync
+    health: Health
+    ready: str
+
+
+class FleetStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Describe `status/fleet.json`: one summary for people and scripts."""
+
+    format: str = "reconciler-fleet-status/1"
+    fleet: str
+    revision: str
+    last_pass: str
+    updated_at: datetime
+    sandboxes: tuple[SandboxLine, ...] = ()
+    hosts_unreachable: tuple[str, ...] = ()
+    removals: tuple[Removal, ...] = ()
+
+
+class Statuses(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold the whole status folder in memory."""
+
+    fleet: FleetStatus | None = None
+    sandboxes: dict[str, SandboxStatus] = {}
+    hosts: dict[str, HostStatus] = {}

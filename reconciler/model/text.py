@@ -1,0 +1,104 @@
+"""Hold text that is not fully known when the specs are read.
+
+`${run.id}` is another value in each run, `${host.home}` is known once the host answered, and `${secret:NAME}` must not
+stand in any plan, digest or status. Such text stays symbolic in what is desired and is bound at the last moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+SECRET_PREFIX = "secret:"  # noqa: S105 - the marker of a reference, not a secret
+SECRET_SHOWN = "(secret)"  # noqa: S105 - what people see instead of one
+LATE_NAMES = ("run.id", "run.startedAt", "host.home", "host.uid", "host.gid", "host.baseDir")
+
+T = TypeVar("T")
+
+
+class Late(msgspec.Struct, frozen=True, tag="late"):
+    """Stand for one value that is bound later: one of `LATE_NAMES`, or `secret:<name>`."""
+
+    name: str
+
+    @property
+    def is_secret(self) -> bool:
+        """Tell whether the value must never be shown, stored or digested."""
+        return self.name.startswith(SECRET_PREFIX)
+
+
+class Template(msgspec.Struct, frozen=True, tag="template"):
+    """Hold text with gaps: literal pieces and late values, in order."""
+
+    parts: tuple[str | Late, ...]
+
+    @property
+    def is_secret(self) -> bool:
+        """Tell whether any part of it is a secret."""
+        return any(isinstance(part, Late) and part.is_secret for part in self.parts)
+
+    def __str__(self) -> str:
+        if self.is_secret:
+            return SECRET_SHOWN
+        return "".join(part if isinstance(part, str) else f"${{{part.name}}}" for part in self.parts)
+
+
+Text = str | Template
+
+
+def is_secret(value: object) -> bool:
+    """Tell whether a value, or anything inside it, holds a secret."""
+    if isinstance(value, Template):
+        return value.is_secret
+    if isinstance(value, msgspec.Struct):
+        return any(is_secret(getattr(value, field)) for field in value.__struct_fields__)
+    if isinstance(value, Mapping):
+        return any(is_secret(item) for item in value.values())
+    if isinstance(value, tuple):
+        return any(is_secret(item) for item in value)
+    return False
+
+
+def bind(value: T, bindings: Mapping[str, str]) -> T:
+    """Return `value` with every late value that `bindings` names filled in; the others stay symbolic.
+
+    Walks structs, tuples and mappings. `bindings` maps `run.id`, `host.home`, `secret:NAME`, … to their text.
+    """
+    bound: Any = _bind(value, bindings)
+    return bound  # type: ignore[no-any-return]  # the walk keeps the shape of what it is given
+
+
+def _bind(value: Any, bindings: Mapping[str, str]) -> Any:
+    if isinstance(value, Template):
+        return _bind_template(value, bindings)
+    if isinstance(value, msgspec.Struct):
+        changed = {
+            field: new
+            for field in value.__struct_fields__
+            if (new := _bind(old := getattr(value, field), bindings)) is not old
+        }
+        return msgspec.structs.replace(value, **changed) if changed else value
+    if isinstance(value, tuple):
+        items = tuple(_bind(item, bindings) for item in value)
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+    if isinstance(value, dict):
+        entries = {name: _bind(item, bindings) for name, item in value.items()}
+        return entries if any(entries[name] is not item for name, item in value.items()) else value
+    return value
+
+
+def _bind_template(template: Template, bindings: Mapping[str, str]) -> Text:
+    parts: list[str | Late] = []
+    for part in template.parts:
+        known = bindings.get(part.name) if isinstance(part, Late) else part
+        piece: str | Late = part if known is None else known
+        if isinstance(piece, str) and parts and isinstance(parts[-1], str):
+            parts[-1] += piece
+        else:
+            parts.append(piece)
+    if not parts:
+        return ""
+    first = parts[0]
+    return first if len(parts) == 1 and isinstance(first, str) else Template(tuple(parts))
