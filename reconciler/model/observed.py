@@ -40,6 +40,16 @@ class HostIdentity(msgspec.Struct, frozen=True, kw_only=True):
     api_version: str = ""
     security_options: tuple[str, ...] = ()
 
+    @property
+    def bindings(self) -> dict[str, str]:
+        """Give what `${host.…}` means where this identity answered."""
+        return {
+            "host.home": self.home,
+            "host.uid": str(self.uid),
+            "host.gid": str(self.gid),
+            "host.baseDir": self.base_dir,
+        }
+
 
 class ImageFact(msgspec.Struct, frozen=True, kw_only=True, tag="image"):
     """Hold what an image brings along. `id` is `sha256:…`; `digests` are its repository digests."""
@@ -138,12 +148,20 @@ class SeenPath(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeenMarker(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold one sandbox folder under baseDir: its marker, or why that could not be taken as one."""
+    """Hold one folder under baseDir that is named like a uid.
+
+    Attributes:
+        marker: what its marker says; None when there is none, or when it cannot be read as one.
+        fault: why a marker that is there cannot be read as one (damaged, a newer version), else None.
+        owner_uid: who owns the folder.
+        inode: `device:inode` of the folder.
+    """
 
     folder: str
     marker: Marker | None
     fault: str | None = None
     owner_uid: int = -1
+    inode: str = ""
 
 
 class HostView(msgspec.Struct, frozen=True, kw_only=True):

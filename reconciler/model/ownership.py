@@ -64,7 +64,7 @@ def prove_container(
     if name is not None and name.fleet == fleet and _is_adopted(seen, name=name, markers=markers):
         return Ours(name=name, labels=None)
     if not any(key.startswith(label.PREFIX) for key in seen.labels):
-        return Theirs(owner=_owner(seen.labels))
+        return Theirs(owner=owner_of(seen.labels))
     image = images.get(seen.image_id)
     if not isinstance(image, ImageFact):
         return Unprovable(why=f"its image {seen.image_id} could not be read, so its labels may be the image's")
@@ -77,7 +77,7 @@ def prove_labels(docker_name: str, labels: Mapping[str, str], *, fleet: str) -> 
     """Decide whose a network, a volume, or a container whose image is known to be clean, is."""
     ours = label.from_docker(labels)
     if ours is None:
-        return Theirs(owner=_owner(labels))
+        return Theirs(owner=owner_of(labels))
     if ours.fleet != fleet:
         return Theirs(owner=f"fleet {ours.fleet}")
     name = parse_derived(docker_name)
@@ -96,7 +96,8 @@ def _is_adopted(seen: SeenContainer, *, name: DerivedName, markers: Mapping[str,
     return adopted == seen.full_id and is_full_id(seen.full_id)
 
 
-def _owner(labels: Mapping[str, str]) -> str:
+def owner_of(labels: Mapping[str, str]) -> str:
+    """Say in words whose an object is that is not ours, as far as its labels tell."""
     fleet = labels.get(label.PREFIX + "fleet")
     if fleet is not None:
         return f"fleet {fleet}"

@@ -137,6 +137,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
         generation, run, intent, revision: what the sandbox has once this is done.
         profile: the profile it is made from, so that a failed replacement stops others of its kind.
         notes: what a reader must know besides: a move, data left behind, a zombie that vanished.
+        marker: what changes about the sandbox as a whole: protection, ttl, generation.
     """
 
     id: str
@@ -159,6 +160,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     profile: str | None = None
     strategy: Literal["stop-first", "start-first"] | None = None
     notes: tuple[str, ...] = ()
+    marker: tuple[FieldChange, ...] = ()
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Remember one sandbox on one host.
 
     Attributes:
@@ -30,7 +30,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     phase: Literal["present", "expired"] = "present"
 
 
-class Removal(msgspec.Struct, frozen=True, kw_only=True):
+class Removal(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Remember that a sandbox was removed, for the day's budget."""
 
     sandbox: str
@@ -38,7 +38,7 @@ class Removal(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-class HostRecord(msgspec.Struct, frozen=True, kw_only=True):
+class HostRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Remember a host: which machine it was, and since when it has not answered."""
 
     name: str

@@ -81,6 +81,11 @@ class SandboxStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Describe `status/sandboxes/<name>.json`.
 
     `records` is our memory of it, one per host (two while it moves); `removals` lives in `fleet.json`.
+
+    Attributes:
+        ready_run: the run whose probes passed, so that Ready can come back after a look that could not see it.
+        repeated: how often in a row the same action was taken for the same reason, which `evidence` digests.
+        observed_at: when its host last answered; `stale` says that the host did not answer the last look.
     """
 
     format: str = "reconciler-sandbox-status/1"
@@ -98,6 +103,9 @@ class SandboxStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     records: tuple[Record, ...] = ()
     delta: ProvisionDelta | None = None
     history: tuple[HistoryEntry, ...] = ()
+    ready_run: str = ""
+    evidence: str = ""
+    repeated: int = 0
     observed_at: datetime | None = None
     stale: bool = False
 

@@ -1,0 +1,49 @@
+"""Say whether a host has room for one more sandbox, by the limits its spec sets and the facts it gave."""
+
+from __future__ import annotations
+
+from reconciler.model.desired import Admission
+from reconciler.model.snapshot import HostSnapshot
+from reconciler.plan.assess import Trouble
+from reconciler.plan.words import size_in_words
+from reconciler.plan.world import Place, World
+
+_HINT = "free some, raise spec.admission of the host, or name another host"
+
+
+def admission_trouble(world: World, place: Place) -> Trouble | None:
+    """Name the dimension that is short, and by how much; None when the sandbox fits or nothing limits it."""
+    host = world.desired.hosts[place.host]
+    state = world.reachable(place.host)
+    limits = host.admission
+    if state is None or limits == Admission():
+        return None
+    owned = sum(1 for holding in world.holdings[place.host].sandboxes.values() if holding.exists)
+    if limits.sandboxes_max is not None and owned >= limits.sandboxes_max:
+        return _short(place, f"holds {owned} sandboxes, admission.maxSandboxes is {limits.sandboxes_max}")
+    if state.snapshot is None:
+        return _short(place, "could not tell its memory, load and disk, which admission asks for")
+    return _measured_trouble(place, limits, state.snapshot)
+
+
+def _measured_trouble(place: Place, limits: Admission, facts: HostSnapshot) -> Trouble | None:
+    memory_bytes = limits.memory_available_min_bytes
+    if memory_bytes is not None and facts.memory_available_bytes < memory_bytes:
+        have, want = size_in_words(facts.memory_available_bytes), size_in_words(memory_bytes)
+        return _short(place, f"has {have} of memory available, admission.minMemoryAvailable is {want}")
+    disk = facts.disks.docker_root or facts.disks.base_dir or facts.disks.root
+    if (
+        limits.disk_free_min_bytes is not None
+        and disk is not None
+        and disk.available_bytes < limits.disk_free_min_bytes
+    ):
+        have, want = size_in_words(disk.available_bytes), size_in_words(limits.disk_free_min_bytes)
+        return _short(place, f"has {have} free at {disk.path}, admission.minDiskFree is {want}")
+    load = facts.load_1 / max(facts.cpu_count, 1)
+    if limits.load_per_cpu_max is not None and load > limits.load_per_cpu_max:
+        return _short(place, f"has a load of {load:.2f} per CPU, admission.maxLoadPerCpu is {limits.load_per_cpu_max}")
+    return None
+
+
+def _short(place: Place, what: str) -> Trouble:
+    return Trouble("AdmissionRefused", f"{place.host} {what}", _HINT)

@@ -1,0 +1,87 @@
+"""Hold one object of the decision table with everything known of it, and the ways to decide about it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from reconciler.model.names import sandbox_uid
+from reconciler.model.observed import Reachable
+from reconciler.model.plan import Action, Bucket, Cause, Held, Matched, Step, Verb
+from reconciler.model.record import Record
+from reconciler.plan import teardown
+from reconciler.plan.assess import Trouble
+from reconciler.plan.holdings import Holding
+from reconciler.plan.world import Place, World
+
+Verdict = Action | Held | Matched
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold one object with everything known of it: D, R and O of the decision table."""
+
+    world: World
+    place: Place
+    state: Reachable
+    holding: Holding
+    record: Record | None
+
+    @property
+    def uid(self) -> str:
+        """Give the sandbox's uid."""
+        return sandbox_uid(self.world.desired.fleet, self.place.sandbox)
+
+    @property
+    def ending(self) -> teardown.Ending:
+        """Give what lowering its end needs."""
+        return teardown.Ending(
+            fleet=self.world.desired.fleet, host=self.place.host, holding=self.holding, view=self.state.view
+        )
+
+    def hold(self, bucket: Bucket, trouble: Trouble) -> Held:
+        """Hold it back, with the reason."""
+        return held_back(self.place, bucket, trouble)
+
+    def settle(self, bucket: Bucket, listed: str = "") -> Matched:
+        """Leave it as it is."""
+        marker = self.holding.marker
+        return Matched(
+            sandbox=self.place.sandbox,
+            host=self.place.host,
+            bucket=bucket,
+            generation=marker.generation if marker is not None else 0,
+            run=marker.run if marker is not None else "",
+            listed=listed,
+        )
+
+    def end(self, verb: Verb, bucket: Bucket, cause: Cause, steps: tuple[Step, ...], *, counted: bool = True) -> Action:
+        """Decide its end. `counted` says whether it counts against the budget of removals."""
+        marker = self.holding.marker
+        return Action(
+            id=self.place.action_id,
+            address=f"sandbox/{self.place.sandbox}",
+            sandbox=self.place.sandbox,
+            uid=self.uid,
+            host=self.place.host,
+            verb=verb,
+            bucket=bucket,
+            cause=cause,
+            steps=steps,
+            removes=counted,
+            generation=marker.generation if marker is not None else 0,
+            run=marker.run if marker is not None else "",
+            intent=marker.intent if marker is not None else "",
+            revision=self.world.request.revision,
+            notes=teardown.what_stays(self.holding),
+        )
+
+
+def held_back(place: Place, bucket: Bucket, trouble: Trouble) -> Held:
+    """Hold an object back, with the reason."""
+    return Held(
+        address=f"sandbox/{place.sandbox}",
+        host=place.host,
+        bucket=bucket,
+        reason=trouble.reason,
+        message=trouble.message,
+        hint=trouble.hint,
+    )

@@ -1,0 +1,189 @@
+"""Compare what is wanted with what is seen, field by field, and say what each difference forces.
+
+Whole values are compared first; fields are explained only where they differ. Every rule about a field stands beside
+the field (`model.resource`), so that there is one loop here and no knowledge of any single field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from reconciler.model.completion import complete
+from reconciler.model.observed import ImageFact, SeenContainer, SeenPath
+from reconciler.model.plan import FieldChange
+from reconciler.model.resource import Container, Directory, File
+from reconciler.model.rule import Remedy, Rule, rules
+from reconciler.model.source import SourceRef
+from reconciler.model.text import SECRET_SHOWN, is_secret
+from reconciler.plan.words import in_words
+
+UNSHOWN = "(not shown)"
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """Hold how one resource differs: its changes, and how many rule-bearing fields do not."""
+
+    changes: tuple[FieldChange, ...]
+    unchanged: int
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold a container that is wanted, in the forms that comparing needs.
+
+    Attributes:
+        raw: as the specs say it, late values symbolic: tells where secrets are.
+        bound: the same with every late value of the observed run filled in.
+        intended: it is the specs that changed since the container was made, not the host.
+        origins: where each field was said.
+    """
+
+    raw: Container
+    bound: Container
+    intended: bool
+    origins: Mapping[str, SourceRef]
+
+
+def compare_container(
+    wanted: Wanted, seen: SeenContainer, *, image: ImageFact | None, hidden: frozenset[str], adopted: bool
+) -> Difference:
+    """Compare a wanted container with the one that runs.
+
+    Args:
+        wanted: what is wanted.
+        seen: what was inspected.
+        image: facts of the image it really runs, which fill what the specs leave open; None only when the
+            reference differs anyway.
+        hidden: dotted fields whose seen values are secrets by the container's own label.
+        adopted: it carries no label of ours, so every seen environment value may be a secret.
+    """
+    want = wanted.bound
+    same_image = want.image == seen.spec.image
+    full = complete(want, image=image) if same_image and image is not None else want
+    have = msgspec.structs.replace(seen.spec, name=want.name, run=want.run, optional=want.optional, after=want.after)
+    if full == have:
+        return Difference((), len(rules(Container)))
+    changes: list[FieldChange] = []
+    unchanged = 0
+    for field, rule in rules(Container).items():
+        new, old = getattr(full, field), getattr(have, field)
+        if not same_image and field != "image":
+            new, old = _only_what_was_said(new, old)
+        if _alike(field, new=new, old=old):
+            unchanged += 1
+            continue
+        raw = getattr(wanted.raw, field)
+        changes.extend(_explain(wanted, field, rule, new=new, old=old, raw=raw, hidden=hidden, adopted=adopted))
+    return Difference(tuple(changes), unchanged)
+
+
+def _only_what_was_said(new: object, old: object) -> tuple[object, object]:
+    """Leave out what another image would fill in: it cannot be compared before that image is there."""
+    if new is None:
+        return None, None
+    if isinstance(new, dict) and isinstance(old, dict):
+        return new, {key: value for key, value in old.items() if key in new}
+    return new, old
+
+
+def _alike(field: str, *, new: object, old: object) -> bool:
+    """Compare two canonical values; a published port that Docker was to choose is like any that it chose."""
+    if new == old:
+        return True
+    if field != "ports" or not isinstance(new, dict) or not isinstance(old, dict) or new.keys() != old.keys():
+        return False
+    return all(
+        want.bind == old[port].bind and want.host_port in (None, old[port].host_port) for port, want in new.items()
+    )
+
+
+def _explain(
+    wanted: Wanted,
+    field: str,
+    rule: Rule,
+    *,
+    new: object,
+    old: object,
+    raw: object,
+    hidden: frozenset[str],
+    adopted: bool,
+) -> list[FieldChange]:
+    """Turn one differing field into changes: one, or one per differing key of a map."""
+    path = rule.path or field
+    pairs: list[tuple[str, object, object, object]] = [(path, new, old, raw)]
+    if isinstance(new, dict) and isinstance(old, dict):
+        raws = raw if isinstance(raw, dict) else {}
+        pairs = [
+            (f"{path}.{key}", new.get(key), old.get(key), raws.get(key))
+            for key in sorted(new.keys() | old.keys())
+            if new.get(key) != old.get(key)
+        ]
+    prefix = f"{wanted.raw.key.kind}.{wanted.raw.name}"
+    return [
+        FieldChange(
+            path=f"{prefix}.{spot}",
+            old=_shown(field, now, secret=spot in hidden or is_secret(said), adopted=adopted),
+            new=_shown(field, want, secret=is_secret(said), adopted=False),
+            remedy=rule.remedy_for(want),
+            origin=_origin(wanted, said),
+            at=where_said(wanted.origins, f"{prefix}.{spot}"),
+        )
+        for spot, want, now, said in pairs
+    ]
+
+
+def _shown(field: str, value: object, *, secret: bool, adopted: bool) -> str | None:
+    if value is None:
+        return None
+    if secret:
+        return SECRET_SHOWN
+    return UNSHOWN if adopted and field == "env" else in_words(field, value)
+
+
+def _origin(wanted: Wanted, said: object) -> Literal["intent", "drift"]:
+    """Attribute a change; a secret's value is in no digest, so its change is taken as meant."""
+    return "intent" if wanted.intended or is_secret(said) else "drift"
+
+
+def where_said(origins: Mapping[str, SourceRef], path: str) -> SourceRef | None:
+    """Find where a field was said, or the nearest thing around it."""
+    while path:
+        found = origins.get(path)
+        if found is not None:
+            return found
+        path = path.rpartition(".")[0]
+    return None
+
+
+class Said(msgspec.Struct, frozen=True):
+    """Hold where the fields of a sandbox were said, and whether they were changed since it was last applied."""
+
+    origins: Mapping[str, SourceRef]
+    intended: bool
+
+    def change(self, path: str, *, old: str, new: str) -> FieldChange:
+        """Describe a change that is made in place."""
+        origin: Literal["intent", "drift"] = "intent" if self.intended else "drift"
+        at = where_said(self.origins, path)
+        return FieldChange(path=path, old=old, new=new, remedy=Remedy.IN_PLACE, origin=origin, at=at)
+
+
+def compare_directory(want: Directory, seen: SeenPath, said: Said) -> Difference:
+    """Compare a wanted directory with one that exists."""
+    changes = _compare_modes(f"directories.{want.name}.mode", want.mode, seen.mode, said)
+    return Difference(changes, 1 - len(changes))
+
+
+def compare_file(want: File, seen: SeenPath, said: Said, *, sha256: str, secret: bool) -> Difference:
+    """Compare a wanted file, whose bound content has this hash, with one that exists."""
+    changes = _compare_modes(f"files.{want.name}.mode", want.mode, seen.mode, said)
+    if seen.sha256 != sha256:
+        old, new = (SECRET_SHOWN,) * 2 if secret else (f"sha256:{(seen.sha256 or '')[:12]}", f"sha256:{sha256[:12]}")
+        changes = (said.change(f"files.{want.name}.content", old=old, new=new), *changes)
+    return Difference(changes, 2 - len(changes))
+
+
+def _compare_modes(path: str, want: str, seen: str, said: Said) -> tuple[FieldChange, ...]:
+    return () if int(want, 8) == int(seen or "0", 8) else (said.change(path, old=seen, new=want),)

@@ -1,0 +1,174 @@
+"""Sort what a host holds by whose it is: per sandbox what is provably ours, and what merely stands in the way."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import msgspec
+
+from reconciler.model.marker import Marker
+from reconciler.model.names import parse_derived
+from reconciler.model.observed import HostView, SeenContainer, SeenMarker, SeenNetwork, SeenVolume
+from reconciler.model.ownership import Ours, Theirs, Unprovable, owner_of, prove_container, prove_labels
+
+
+class OwnedContainer(msgspec.Struct, frozen=True):
+    """Hold a container that is proved to be ours."""
+
+    seen: SeenContainer
+    proof: Ours
+
+
+class Holding(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what one host has of one sandbox.
+
+    Attributes:
+        settled: by resource name, the container under its lasting name.
+        arriving: replacements that were begun and not finished.
+        tombs: containers on their way out.
+        marker: the sandbox's marker; `folder` is how its folder was seen.
+        doubts: why something that looks like part of this sandbox cannot be proved to be.
+    """
+
+    sandbox: str
+    settled: dict[str, OwnedContainer] = {}
+    arriving: tuple[OwnedContainer, ...] = ()
+    tombs: tuple[OwnedContainer, ...] = ()
+    networks: dict[str, SeenNetwork] = {}
+    volumes: dict[str, SeenVolume] = {}
+    marker: Marker | None = None
+    folder: SeenMarker | None = None
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def containers(self) -> tuple[OwnedContainer, ...]:
+        """Give every container, settled first."""
+        return (*self.settled.values(), *self.arriving, *self.tombs)
+
+    @property
+    def exists(self) -> bool:
+        """Tell whether anything of it is on the host that a removal would have to remove."""
+        present = self.marker is not None and self.marker.phase == "present"
+        return bool(present or self.settled or self.arriving or self.tombs or self.networks)
+
+    @property
+    def origin(self) -> str:
+        """Tell whether specs or a command made it."""
+        if self.marker is not None:
+            return self.marker.origin
+        return next((item.proof.labels.origin for item in self.containers if item.proof.labels is not None), "spec")
+
+    @property
+    def revisions(self) -> frozenset[str]:
+        """Give the commits that its parts were made from."""
+        made = {item.proof.labels.revision for item in self.containers if item.proof.labels is not None}
+        return frozenset(made | ({self.marker.revision} if self.marker is not None else set()))
+
+
+class Other(msgspec.Struct, frozen=True):
+    """Hold who else has a container name: the owner in words, and the container's full id."""
+
+    owner: str
+    full_id: str
+
+
+class HostHoldings(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what one host has.
+
+    Attributes:
+        sandboxes: ours, by sandbox name.
+        others: who holds each container name that is not ours.
+        damaged: uid folders whose marker cannot be read as one, and why.
+    """
+
+    sandboxes: dict[str, Holding]
+    others: dict[str, Other]
+    damaged: dict[str, str] = {}
+
+
+class _Gathering:
+    """Collect the parts of one sandbox while a view is sorted."""
+
+    def __init__(self) -> None:
+        self.settled: dict[str, OwnedContainer] = {}
+        self.arriving: list[OwnedContainer] = []
+        self.tombs: list[OwnedContainer] = []
+        self.networks: dict[str, SeenNetwork] = {}
+        self.volumes: dict[str, SeenVolume] = {}
+        self.marker: Marker | None = None
+        self.folder: SeenMarker | None = None
+        self.doubts: list[str] = []
+
+    def take(self, owned: OwnedContainer) -> None:
+        """Put a container where its name says that it belongs."""
+        if owned.proof.name.settled:
+            self.settled[owned.proof.name.resource] = owned
+        elif owned.proof.name.tomb_epoch_s is not None:
+            self.tombs.append(owned)
+        else:
+            self.arriving.append(owned)
+
+    def finish(self, sandbox: str) -> Holding:
+        """Freeze what was collected."""
+        return Holding(
+            sandbox=sandbox,
+            settled=dict(sorted(self.settled.items())),
+            arriving=tuple(self.arriving),
+            tombs=tuple(self.tombs),
+            networks=dict(sorted(self.networks.items())),
+            volumes=dict(sorted(self.volumes.items())),
+            marker=self.marker,
+            folder=self.folder,
+            doubts=tuple(sorted(self.doubts)),
+        )
+
+
+def sort_view(view: HostView, *, fleet: str) -> HostHoldings:
+    """Sort one host's view by ownership. Pure, and independent of the order of the host's answers."""
+    gathered: defaultdict[str, _Gathering] = defaultdict(_Gathering)
+    others = {item.name: Other(owner=owner_of(item.labels), full_id=item.full_id) for item in view.neighbours}
+    markers = _take_markers(view, fleet=fleet, gathered=gathered)
+    for seen in sorted(view.containers, key=lambda item: item.name):
+        proof = prove_container(seen, fleet=fleet, images=view.images, markers=markers)
+        match proof:
+            case Ours():
+                gathered[proof.name.sandbox].take(OwnedContainer(seen, proof))
+            case Theirs(owner=owner):
+                others[seen.name] = Other(owner=owner, full_id=seen.full_id)
+            case Unprovable(why=why):
+                others[seen.name] = Other(owner="an owner that cannot be proved", full_id=seen.full_id)
+                name = parse_derived(seen.name)
+                if name is not None and name.fleet == fleet:
+                    gathered[name.sandbox].doubts.append(f"container {seen.name} ({seen.full_id}): {why}")
+    for network in view.networks:
+        proof = prove_labels(network.name, network.labels, fleet=fleet)
+        if isinstance(proof, Ours):
+            gathered[proof.name.sandbox].networks[proof.name.resource] = network
+    for volume in view.volumes:
+        proof = prove_labels(volume.name, volume.labels, fleet=fleet)
+        if isinstance(proof, Ours):
+            gathered[proof.name.sandbox].volumes[proof.name.resource] = volume
+    return HostHoldings(
+        sandboxes={name: gathered[name].finish(name) for name in sorted(gathered)},
+        others=others,
+        damaged={item.folder: item.fault for item in view.markers if item.fault is not None},
+    )
+
+
+def _take_markers(view: HostView, *, fleet: str, gathered: defaultdict[str, _Gathering]) -> dict[str, Marker]:
+    """Keep the markers whose folder, owner and fleet are right, and doubt a sandbox whose folder is another user's."""
+    markers: dict[str, Marker] = {}
+    for found in view.markers:
+        marker = found.marker
+        if marker is None or marker.fleet != fleet or marker.uid != found.folder:
+            continue
+        mine = gathered[marker.sandbox]
+        if found.owner_uid != view.identity.uid:
+            mine.doubts.append(
+                f"its folder {found.folder} belongs to uid {found.owner_uid}, we are {view.identity.uid}"
+            )
+            continue
+        markers[marker.uid] = marker
+        mine.marker = marker
+        mine.folder = found
+    return markers

@@ -1,0 +1,46 @@
+"""Number the steps of one action as they are added, so that their ids are stable and name crash points."""
+
+from __future__ import annotations
+
+from reconciler.model.effect import Effect, Existing, RemoveContainer, StopContainer
+from reconciler.model.names import sandbox_uid
+from reconciler.model.plan import Apply, Do, Step
+from reconciler.plan.holdings import OwnedContainer
+
+
+class StepList:
+    """Collect the steps of one action, in order."""
+
+    def __init__(self, action: str) -> None:
+        self._action = action
+        self._steps: list[Step] = []
+
+    def add(self, do: Do, title: str) -> None:
+        """Add one step; `title` tells people what it does."""
+        self._steps.append(Step(id=self.next_id(), do=do, title=title))
+
+    def effect(self, effect: Effect, title: str) -> None:
+        """Add one step that is an effect."""
+        self.add(Apply(effect), title)
+
+    def next_id(self) -> str:
+        """Give the id that the next step will have."""
+        return f"{self._action}#{len(self._steps):02d}"
+
+    def finish(self) -> tuple[Step, ...]:
+        """Give the steps."""
+        return tuple(self._steps)
+
+
+def existing(owned: OwnedContainer) -> Existing:
+    """Target a container that is proved to be ours."""
+    name = owned.proof.name
+    return Existing(owned.seen.full_id, owned.seen.name, sandbox_uid(name.fleet, name.sandbox))
+
+
+def remove_container(owned: OwnedContainer, steps: StepList) -> None:
+    """Stop a container with its own grace, then remove it."""
+    target = existing(owned)
+    if owned.seen.live.state not in ("created", "exited", "dead"):
+        steps.effect(StopContainer(target, owned.seen.spec.stop_grace_s), f"stop {owned.seen.name}")
+    steps.effect(RemoveContainer(target), f"remove {owned.seen.name}")

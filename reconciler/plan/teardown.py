@@ -1,0 +1,96 @@
+"""Turn the end of a sandbox into steps: only what is proved to be ours, by id, and the proof itself last.
+
+Containers, networks and the sandbox's own folder go. Volumes, and directories under a storage root, are data: they
+stay, and the plan says so.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from reconciler.model.effect import DropPath, PutMarker, RemoveNetwork, RenameContainer, StopContainer
+from reconciler.model.marker import Marker
+from reconciler.model.names import sandbox_uid
+from reconciler.model.observed import HostView
+from reconciler.model.plan import Measure, Step
+from reconciler.plan.holdings import Holding, OwnedContainer
+from reconciler.plan.step_list import StepList, existing, remove_container
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what lowering the end of one sandbox needs to know."""
+
+    fleet: str
+    host: str
+    holding: Holding
+    view: HostView
+    measured: bool = True
+
+    @property
+    def uid(self) -> str:
+        """Give the sandbox's uid."""
+        return sandbox_uid(self.fleet, self.holding.sandbox)
+
+    @property
+    def steps(self) -> StepList:
+        """Begin the steps of its action."""
+        return StepList(f"{self.host}/{self.holding.sandbox}")
+
+
+def destroy(ending: Ending) -> tuple[Step, ...]:
+    """Remove everything that is the sandbox's own; its folder with the marker goes last, so that a cut can go on."""
+    steps = ending.steps
+    if ending.measured:
+        steps.add(Measure("before"), "measure the host")
+    _remove_parts(ending, steps)
+    _drop_folder(ending, steps)
+    if ending.measured:
+        steps.add(Measure("after"), "measure the host again")
+    return steps.finish()
+
+
+def expire(ending: Ending, marker: Marker) -> tuple[Step, ...]:
+    """Remove the sandbox and leave its marker, which keeps it absent until its spec changes."""
+    steps = ending.steps
+    expired = msgspec.structs.replace(marker, phase="expired", adopted={})
+    steps.effect(PutMarker(ending.view.identity.base_dir, expired), "mark it expired")
+    _remove_parts(ending, steps)
+    folder = f"{ending.view.identity.base_dir}/{ending.uid}/"
+    for path, seen in sorted(ending.view.paths.items(), reverse=True):
+        if path.startswith(folder) and seen.kind in ("directory", "file"):
+            steps.effect(DropPath(path, ending.view.identity.base_dir, seen.inode), f"remove {path}")
+    return steps.finish()
+
+
+def bury(ending: Ending, *, tomb_epoch_s: int) -> tuple[Step, ...]:
+    """Begin to reap: stop and rename, so that what was somebody's can be had back until the grace is over."""
+    steps = ending.steps
+    for owned in (*ending.holding.settled.values(), *ending.holding.arriving):
+        tomb = msgspec.structs.replace(owned.proof.name, next_hex=None, tomb_epoch_s=tomb_epoch_s)
+        target = existing(owned)
+        if owned.seen.live.state not in ("created", "exited", "dead"):
+            steps.effect(StopContainer(target, owned.seen.spec.stop_grace_s), f"stop {owned.seen.name}")
+        steps.effect(RenameContainer(target, str(tomb)), f"mark {owned.seen.name} for removal")
+    return steps.finish()
+
+
+def what_stays(holding: Holding) -> tuple[str, ...]:
+    """Name the data that the end of a sandbox leaves behind."""
+    return tuple(f"volume {seen.name} is data and stays" for seen in holding.volumes.values())
+
+
+def _remove_parts(ending: Ending, steps: StepList) -> None:
+    ordered: list[OwnedContainer] = list(reversed(ending.holding.containers))
+    for owned in ordered:
+        remove_container(owned, steps)
+    for network in ending.holding.networks.values():
+        steps.effect(RemoveNetwork(network.id, network.name, ending.uid), f"remove network {network.name}")
+
+
+def _drop_folder(ending: Ending, steps: StepList) -> None:
+    folder = ending.holding.folder
+    if folder is None:
+        return
+    base_dir = ending.view.identity.base_dir
+    path = f"{base_dir}/{folder.folder}"
+    steps.effect(DropPath(path, base_dir, folder.inode or None), f"remove {path}")

@@ -1,0 +1,100 @@
+"""Decide about what no spec wants on this host: D = 0 in the decision table."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from reconciler.model.plan import Bucket, Cause, Note, Verb
+from reconciler.plan import teardown
+from reconciler.plan.assess import Trouble
+from reconciler.plan.case import Case, Verdict
+from reconciler.plan.step_list import StepList
+
+AD_HOC_TTL_S = 24 * 3600
+
+
+def classify_unwanted(case: Case) -> Verdict:
+    """Decide about what no spec wants at this place."""
+    holding = case.holding
+    marker = holding.marker
+    if not holding.exists:
+        return _forget(case)
+    if marker is not None and marker.deletion == "Retain":
+        return case.settle(Bucket.RETAINED, "retained: its spec is gone and deletionPolicy is Retain")
+    if marker is not None and marker.protected:
+        trouble = Trouble(
+            "Protected", "protected on its host, and no spec wants it", "put its spec back, protect: false"
+        )
+        return case.hold(Bucket.HELD, trouble)
+    if holding.origin == "adhoc":
+        return _end_ad_hoc(case)
+    if case.record is None and case.place.sandbox not in case.world.request.destroying:
+        return _reap(case)
+    cause = Cause("no spec wants it any more")
+    if case.place.sandbox in case.world.request.destroying:
+        cause = Cause("asked to be destroyed")
+    return case.end(Verb.DESTROY, Bucket.REMOVED, cause, teardown.destroy(case.ending))
+
+
+def _forget(case: Case) -> Verdict:
+    if case.record is None:
+        return case.settle(Bucket.EXPIRED if case.holding.marker is not None else Bucket.LOST_TO_OTHERS)
+    steps = StepList(case.place.action_id)
+    steps.add(Note("forgotten"), "forget its record")
+    others = case.world.holdings[case.place.host].others
+    prefix = f"sbx-{case.world.desired.fleet}.{case.place.sandbox}."
+    taken = any(name.startswith(prefix) for name in others)
+    bucket = Bucket.LOST_TO_OTHERS if taken else Bucket.ZOMBIE
+    text = "its name is somebody else's now" if taken else "in the records, gone from the host, and no spec wants it"
+    return case.end(Verb.FORGET, bucket, Cause(text), steps.finish(), counted=False)
+
+
+def _end_ad_hoc(case: Case) -> Verdict:
+    """Leave what a command made until its ttl is over."""
+    marker = case.holding.marker
+    if marker is None:
+        trouble = Trouble(
+            "MarkerMissing", "made by a command, and its marker is gone", "remove it by hand after a look"
+        )
+        return case.hold(Bucket.HELD, trouble)
+    ttl_s = marker.ttl_s if marker.ttl_s is not None else AD_HOC_TTL_S
+    if marker.created_at + timedelta(seconds=ttl_s) > case.world.request.now:
+        return case.settle(Bucket.AD_HOC, "made by a command, and left until its ttl")
+    cause = Cause(f"made by a command, and its ttl of {ttl_s} s is over")
+    return case.end(Verb.REAP, Bucket.AD_HOC, cause, teardown.destroy(case.ending))
+
+
+def _age_s(case: Case) -> float:
+    """Tell how long ago its youngest part was made, each by the clock that dated it."""
+    host_clock_s = case.state.view.host_clock_epoch_s
+    ages_s = [host_clock_s - item.seen.created_at.timestamp() for item in case.holding.containers]
+    if case.holding.marker is not None:
+        ages_s.append((case.world.request.now - case.holding.marker.created_at).total_seconds())
+    return min(ages_s, default=0.0)
+
+
+def _reap(case: Case) -> Verdict:
+    """Decide about an orphan: report it, or end it in two phases with a grace between."""
+    policy = case.world.desired.reap
+    clock_s = case.state.view.host_clock_epoch_s
+    age_s = _age_s(case)
+    if policy.mode == "report":
+        count = len(case.holding.containers)
+        message = (
+            f"an orphan: {count} container{'s' if count != 1 else ''} of ours that no spec wants and no record knows"
+        )
+        hint = "adopt it with a spec of this name, or set spec.reap.mode: apply in the Fleet"
+        return case.hold(Bucket.ORPHAN, Trouble("Orphan", message, hint))
+    if age_s < policy.older_than_s:
+        message = f"an orphan, and younger ({age_s:.0f} s) than reap.olderThan ({policy.older_than_s} s)"
+        return case.hold(Bucket.ORPHAN, Trouble("TooYoung", message))
+    if len(case.holding.tombs) < len(case.holding.containers):
+        steps = teardown.bury(case.ending, tomb_epoch_s=int(clock_s))
+        cause = Cause(f"an orphan, {age_s:.0f} s old: stopped now, removed after {policy.grace_s} s of grace")
+        return case.end(Verb.REAP, Bucket.ORPHAN, cause, steps)
+    buried_s = max((item.proof.name.tomb_epoch_s or 0 for item in case.holding.tombs), default=0)
+    if clock_s - buried_s < policy.grace_s:
+        message = f"stopped and marked for removal; {policy.grace_s - (clock_s - buried_s):.0f} s of grace left"
+        return case.hold(Bucket.ORPHAN, Trouble("InGrace", message, "adopt it with a spec of this name to keep it"))
+    cause = Cause(f"an orphan whose grace of {policy.grace_s} s is over")
+    return case.end(Verb.REAP, Bucket.ORPHAN, cause, teardown.destroy(case.ending))

@@ -1,0 +1,44 @@
+"""Say canonical values as operators write them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from reconciler.model.resource import Mount, Published, Ulimit
+from reconciler.model.text import Template
+
+_UNITS = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
+_NANOS = 1_000_000_000
+
+
+def in_words(field: str, value: object) -> str:
+    """Write one value of a field for people: sizes with units, CPUs as a number, lists as JSON."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) and field.endswith("_bytes"):
+        return size_in_words(value)
+    if isinstance(value, int) and field == "cpu_nanos":
+        return f"{value / _NANOS:g}"
+    match value:
+        case str() | Template():
+            return str(value)
+        case Mount(kind=kind, source=source, read_only=read_only):
+            return f"{kind} {source}{' (read-only)' if read_only else ''}"
+        case Published(bind=bind, host_port=host_port):
+            return f"{bind}:{host_port if host_port is not None else '(any free port)'}"
+        case Ulimit(soft=soft, hard=hard):
+            return f"{soft}:{hard}"
+        case tuple():
+            return msgspec.json.encode([str(item) for item in value]).decode()
+        case msgspec.Struct():
+            return msgspec.json.encode(value, order="deterministic").decode()
+        case _:
+            return str(value)
+
+
+def size_in_words(size_bytes: int) -> str:
+    """Write a size in the largest unit that divides it without a rest, else in bytes."""
+    for unit, factor in _UNITS:
+        if size_bytes and size_bytes % factor == 0:
+            return f"{size_bytes // factor}{unit}"
+    return f"{size_bytes}B"
