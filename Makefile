@@ -1,0 +1,45 @@
+# `make venv` once, then `make check test`. Everything the project needs is in .venv; CI calls the same targets.
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV_VERSION := 0.13.9
+
+.DEFAULT_GOAL := help
+.PHONY: help venv check test demo lock bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: .venv/installed ## Make .venv with the locked packages and this project, editable
+
+.venv/installed: requirements-ci.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-ci.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+check: venv ## Format, lint, types, import contracts, schemas: reads only
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/reconcile schema --check
+
+test: venv ## Every test; the real hosts among them need root on Debian
+	$(BIN)/python -m pytest
+
+demo: venv ## A fleet of real throw-away hosts, shown from the first plan to the last reap
+	$(BIN)/python -m tests.lab.demo
+
+bench: venv ## The measured ratios of tests/bench
+	$(BIN)/python -m tests.bench
+
+lock: ## Resolve the newest allowed packages anew into requirements-ci.txt
+	test -x .cache/uv/bin/uv || { $(PYTHON) -m venv .cache/uv && .cache/uv/bin/pip install --quiet uv==$(UV_VERSION); }
+	printf 'hatchling>=1.27\neditables>=0.5\n' | .cache/uv/bin/uv pip compile --quiet --upgrade --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command 'make lock' --group dev pyproject.toml - --output-file requirements-ci.txt
+
+clean: ## Remove what the targets above made; the lab's packages in ~/.cache/reconciler-lab stay
+	rm -rf .venv .cache dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

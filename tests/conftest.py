@@ -1,0 +1,3 @@
+"""Make the lab's real hosts known to every test."""
+
+pytest_plugins = ["tests.lab.fixtures"]
