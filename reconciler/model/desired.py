@@ -150,4 +150,3 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
     reap: Reap = Reap()
     registries: tuple[Registry, ...] = ()
     secrets: dict[str, str] = {}
-    hardened: bool = False

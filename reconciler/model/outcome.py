@@ -35,6 +35,7 @@ class ActionEnded(msgspec.Struct, frozen=True, kw_only=True):
         instances: Docker name to full id of the containers that now make up the sandbox, as read back at the end;
             None when they were not read.
         ready_at: when its probes had all passed, or None.
+        warnings: what went wrong without failing it, e.g. an optional container that is not ready.
     """
 
     id: str
@@ -47,6 +48,7 @@ class ActionEnded(msgspec.Struct, frozen=True, kw_only=True):
     delta: ProvisionDelta | None = None
     instances: dict[str, str] | None = None
     ready_at: datetime | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class PassEnded(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from reconciler.errors import ReconcilerError
 from reconciler.model.source import SourceRef
 
 
@@ -23,3 +24,12 @@ class Problem(msgspec.Struct, frozen=True):
     message: str
     field: str = ""
     hint: str | None = None
+
+
+class SpecInvalid(ReconcilerError):
+    """Refuse a load; `problems` holds every one of them, in file order."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        count = len(problems)
+        super().__init__(f"{count} problem{'s' if count != 1 else ''} in the specs", code="E_SPEC")
+        self.problems = problems

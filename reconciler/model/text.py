@@ -13,6 +13,7 @@ import msgspec
 
 SECRET_PREFIX = "secret:"  # noqa: S105 - the marker of a reference, not a secret
 SECRET_SHOWN = "(secret)"  # noqa: S105 - what people see instead of one
+RUN_PREFIX = "run."
 LATE_NAMES = ("run.id", "run.startedAt", "host.home", "host.uid", "host.gid", "host.baseDir")
 
 T = TypeVar("T")
@@ -48,17 +49,27 @@ class Template(msgspec.Struct, frozen=True, tag="template"):
 Text = str | Template
 
 
+def late_names(value: object) -> frozenset[str]:
+    """Collect the names of every late value anywhere inside a value."""
+    if isinstance(value, Template):
+        return frozenset(part.name for part in value.parts if isinstance(part, Late))
+    if isinstance(value, msgspec.Struct):
+        return frozenset().union(*(late_names(getattr(value, field)) for field in value.__struct_fields__))
+    if isinstance(value, Mapping):
+        return frozenset().union(*(late_names(item) for item in value.values()))
+    if isinstance(value, tuple):
+        return frozenset().union(*(late_names(item) for item in value))
+    return frozenset()
+
+
 def is_secret(value: object) -> bool:
     """Tell whether a value, or anything inside it, holds a secret."""
-    if isinstance(value, Template):
-        return value.is_secret
-    if isinstance(value, msgspec.Struct):
-        return any(is_secret(getattr(value, field)) for field in value.__struct_fields__)
-    if isinstance(value, Mapping):
-        return any(is_secret(item) for item in value.values())
-    if isinstance(value, tuple):
-        return any(is_secret(item) for item in value)
-    return False
+    return any(name.startswith(SECRET_PREFIX) for name in late_names(value))
+
+
+def is_run_scoped(value: object) -> bool:
+    """Tell whether a value, or anything inside it, is another in each run."""
+    return any(name.startswith(RUN_PREFIX) for name in late_names(value))
 
 
 def bind(value: T, bindings: Mapping[str, str]) -> T:

@@ -1,0 +1,132 @@
+"""Keep what all actions of one host share: its lock, how many may act at once, and its sampler."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from reconciler.apply.patience import CONNECTION, Patience, persist
+from reconciler.apply.ports import Clock, Interrupt
+from reconciler.apply.sampler import Sampler
+from reconciler.apply.waiting import within
+from reconciler.errors import HostError
+from reconciler.host.interface import Busy, Host, Lease
+
+# The lock also goes with the connection, so giving it back is a courtesy that must not hold up the end.
+RELEASE_LIMIT_S = 2.0
+
+
+class Shut(msgspec.Struct, frozen=True, tag="shut"):
+    """Say why no effect may be sent to the host any more. `holder` names who has its lock, when that is why."""
+
+    code: str
+    message: str
+    hint: str | None = None
+    holder: str | None = None
+
+
+class Lane:
+    """Let the actions of one host through, a few at a time, while its lock is held.
+
+    Hosts take a place among `hosts_at_once` only while one of their actions acts, so that an action that waits for
+    another host's never keeps that one out.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        *,
+        owner: str,
+        clock: Clock,
+        interrupt: Interrupt,
+        hosts_at_once: asyncio.Semaphore,
+        actions_at_once: int,
+    ) -> None:
+        self.host = host
+        self.sampler = Sampler(host, clock)
+        self._owner = owner
+        self._clock = clock
+        self._interrupt = interrupt
+        self._hosts = hosts_at_once
+        self._actions = asyncio.Semaphore(actions_at_once)
+        self._entry = asyncio.Lock()
+        self._acting = 0
+        self._taking = asyncio.Lock()
+        self._lease: Lease | None = None
+        self._shut: Shut | None = None
+
+    @property
+    def holder(self) -> str | None:
+        """Name who else has the host's lock, once that was found out."""
+        return None if self._shut is None else self._shut.holder
+
+    async def enter(self) -> None:
+        """Wait for a place to act in."""
+        await self._actions.acquire()
+        try:
+            async with self._entry:
+                if self._acting == 0:
+                    await self._hosts.acquire()
+                self._acting += 1
+        except BaseException:
+            self._actions.release()
+            raise
+
+    def leave(self) -> None:
+        """Give the place to the next one."""
+        self._acting -= 1
+        if self._acting == 0:
+            self._hosts.release()
+        self._actions.release()
+
+    async def take(self) -> Shut | None:
+        """Hold the host's lock, taking it when it is not held or was lost; say why not when that is impossible.
+
+        Once refused, it stays refused for the whole pass: the other actions need not find out again.
+        """
+        async with self._taking:
+            if self._shut is None and (self._lease is None or self._lease.lost):
+                await self._take()
+            return self._shut
+
+    async def _take(self) -> None:
+        lost, self._lease = self._lease, None
+        if lost is not None:
+            await self._give_back(lost)
+        held = await persist(self._hold, again=_worth_waiting, clock=self._clock, interrupt=self._interrupt)
+        if isinstance(held, HostError):
+            self._shut = Shut(code=held.code, message=held.message, hint=held.hint)
+        elif isinstance(held, Busy):
+            holder = f"{held.holder} since {held.since}"
+            self._shut = Shut(
+                code="E_LOCKED",
+                message=f"host {self.host.name} is locked by {holder}",
+                hint="wait for that pass to end, and plan again",
+                holder=holder,
+            )
+        else:
+            self._lease = held
+
+    async def _hold(self) -> Lease | Busy | HostError:
+        try:
+            return await self.host.hold(self._owner)
+        except HostError as error:
+            return error
+
+    async def close(self) -> None:
+        """End the sampling and give the lock back."""
+        await self.sampler.close()
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            await self._give_back(lease)
+
+    async def _give_back(self, lease: Lease) -> None:
+        try:
+            await within(self._clock, RELEASE_LIMIT_S, lease.release())
+        except (HostError, TimeoutError):
+            return  # the lock dies with the connection
+
+
+def _worth_waiting(held: Lease | Busy | HostError) -> Patience | None:
+    return CONNECTION if isinstance(held, HostError) and held.transient else None

@@ -1,0 +1,381 @@
+"""Outcomes: what is tried again, for how long, and what happens when nobody answers."""
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from reconciler.errors import ReadFailed
+from reconciler.host import memory_faults as fault
+from reconciler.host.interface import Progress
+from reconciler.host.memory import MemoryHost
+from reconciler.host.memory_faults import EffectFault, LostReply, LostRequest, ReadFault, Refuse, Trouble
+from reconciler.host.memory_parts import Behaviour
+from reconciler.model.effect import (
+    ConnectNetwork,
+    CreateNetwork,
+    CreateVolume,
+    Done,
+    DropPath,
+    Effect,
+    Existing,
+    MakeDirectory,
+    NotDone,
+    Outcome,
+    PullImage,
+    PutFile,
+    PutMarker,
+    RemoveContainer,
+    RemoveNetwork,
+    RenameContainer,
+    RestartContainer,
+    StartContainer,
+    StopContainer,
+    UpdateContainer,
+)
+from reconciler.model.observed import SeenContainer
+from reconciler.model.plan import Apply
+from reconciler.model.text import Late, Template
+from tests import builders as b
+from tests.unit.apply.stage import Stage, Watcher, acting, create, creating, ends, play, start
+
+NAME = b.docker_name()
+UID = b.a_sandbox().uid
+BUSY = NotDone("E_DOCKER_BUSY", "the engine is busy", transient=True)
+CUT = ReadFailed("the connection broke", code="E_DOCKER_CUT", transient=True)
+
+
+def _there(host: MemoryHost, *, running: bool = True) -> SeenContainer:
+    """Put the sandbox's container on the host, as an earlier pass made it."""
+    world = host.world
+    wanted = create(b.SANDBOX)
+    seen = world.make_container(NAME, wanted.container, labels=wanted.labels, image=world.images[b.IMAGE])
+    if running:
+        return world.start(seen.full_id)
+    world.start(seen.full_id)
+    return world.end(seen.full_id, exit_code=0)
+
+
+def _existing(seen: SeenContainer) -> Existing:
+    return Existing(full_id=seen.full_id, name=seen.name, uid=UID)
+
+
+def _on_running(build: Callable[[Existing], Effect]) -> Callable[[MemoryHost], Effect]:
+    return lambda host: build(_existing(_there(host)))
+
+
+def _on_stopped(build: Callable[[Existing], Effect]) -> Callable[[MemoryHost], Effect]:
+    return lambda host: build(_existing(_there(host, running=False)))
+
+
+def _connecting(host: MemoryHost) -> Effect:
+    host.world.add_network("sbx-lab.web-1.net", {})
+    return ConnectNetwork(_existing(_there(host)), "sbx-lab.web-1.net", ("main",))
+
+
+def _removing_network(host: MemoryHost) -> Effect:
+    labels = b.labels_for(kind="networks", resource="net")
+    return RemoveNetwork(host.world.add_network("sbx-lab.web-1.net", labels).id, "sbx-lab.web-1.net", UID)
+
+
+def _dropping(host: MemoryHost) -> Effect:
+    for path in ("/home/ops/.reconciler", b.BASE_DIR, f"{b.BASE_DIR}/{UID}"):
+        node = host.world.add_path(path, kind="directory")
+    return DropPath(f"{b.BASE_DIR}/{UID}", b.BASE_DIR, inode=f"{node.device}:{node.inode}")
+
+
+def _putting(host: MemoryHost) -> Effect:
+    host.world.add_path("/srv/data", kind="directory")
+    return PutFile("/srv/data/one", "0640", "text", "/srv/data")
+
+
+def _pulling(host: MemoryHost) -> Effect:
+    host.world.add_image("other:1", pullable=True)
+    return PullImage("other:1")
+
+
+EVERY_KIND: dict[str, Callable[[MemoryHost], Effect]] = {
+    "make_directory": lambda _: MakeDirectory("/srv/data/new", "0750", "/srv/data"),
+    "put_file": _putting,
+    "put_marker": lambda _: PutMarker(b.BASE_DIR, b.a_marker()),
+    "drop_path": _dropping,
+    "pull_image": _pulling,
+    "create_volume": lambda _: CreateVolume("sbx-lab.web-1.data", b.labels_for(kind="volumes", resource="data")),
+    "create_network": lambda _: CreateNetwork("sbx-lab.web-1.net", b.labels_for(kind="networks", resource="net")),
+    "remove_network": _removing_network,
+    "create_container": lambda _: create(b.SANDBOX),
+    "connect_network": _connecting,
+    "start_container": _on_stopped(StartContainer),
+    "restart_container": _on_running(lambda target: RestartContainer(target, 10)),
+    "stop_container": _on_running(lambda target: StopContainer(target, 10)),
+    "update_container": _on_running(lambda target: UpdateContainer(target, "no", 10**9, 1 << 30, 99)),
+    "rename_container": _on_running(lambda target: RenameContainer(target, f"{NAME}.tomb-1")),
+    "remove_container": _on_stopped(RemoveContainer),
+}
+
+
+def test_every_kind_of_effect_has_its_case() -> None:
+    assert set(EVERY_KIND) == {kind.__struct_config__.tag for kind in Effect.__args__}
+
+
+@pytest.mark.parametrize("trouble", [LostRequest(), LostReply(), fault.Late(1), fault.Late(2)], ids=repr)
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_an_effect_whose_reply_is_lost_happens_once_and_is_done(kind: str, trouble: Trouble) -> None:
+    async def scene() -> None:
+        stage = Stage()
+        host = stage.host("h1", EffectFault(trouble=trouble, kind=kind))
+        effect = EVERY_KIND[kind](host)
+        before = host.world.by_name(NAME)
+        await stage.clock.sleep(7)  # so that a start now is another than the one above
+        passed = await stage.walk(acting(b.SANDBOX, Apply(effect)))
+        assert ends(passed) == {"h1/web-1": "done"}, passed.actions[0].message
+        changes = [item.outcome for item in host.world.happened if isinstance(item.outcome, Done)]
+        changed = [outcome for outcome in changes if outcome.changed]
+        # A restart that comes late cannot be told from one that never came: then it happens once more, which is safe.
+        assert len(changed) == (2 if kind == "restart_container" and trouble == fault.Late(1) else 1)
+        assert len([seen for seen in host.world.containers.values() if seen.name == NAME]) <= 1
+        if kind == "restart_container":
+            after = host.world.by_name(NAME)
+            assert before is not None
+            assert after is not None
+            assert after.live.started_at != before.live.started_at
+
+    play(scene)
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_a_lost_reply_is_settled_by_looking_and_not_sent_again(kind: str) -> None:
+    async def scene() -> None:
+        stage = Stage()
+        host = stage.host("h1", EffectFault(trouble=LostReply(), kind=kind))
+        effect = EVERY_KIND[kind](host)
+        await stage.clock.sleep(7)
+        passed = await stage.walk(acting(b.SANDBOX, Apply(effect)))
+        (step,) = passed.actions[0].steps
+        repeatable = {"make_directory", "put_file", "put_marker", "pull_image", "create_volume"}
+        assert step.tries == (2 if kind in repeatable else 1)
+
+    play(scene)
+
+
+def test_what_runs_once_and_is_over_is_not_started_twice() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        host = stage.host("h1", EffectFault(trouble=LostReply(), kind="start_container"))
+        host.world.behaviours[NAME] = Behaviour(exit_code=0)
+        wanted = create(b.SANDBOX, restart="no")
+        passed = await stage.walk(acting(b.SANDBOX, Apply(wanted), Apply(start(b.SANDBOX))))
+        assert ends(passed) == {"h1/web-1": "done"}
+        assert [type(item.effect).__name__ for item in host.world.happened] == ["CreateContainer", "StartContainer"]
+
+    play(scene)
+
+
+def test_a_name_taken_by_another_after_a_lost_request_is_no_success() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        host = stage.host("h1", EffectFault(trouble=LostRequest(), kind="create_container"))
+        host.world.add_foreign_container(NAME)
+        passed = await stage.walk(creating("web-1"))
+        assert ends(passed) == {"h1/web-1": "failed"}
+        assert passed.actions[0].code == "E_NAME_TAKEN"
+
+    play(scene)
+
+
+def test_a_no_after_a_lost_reply_is_settled_by_looking_as_well() -> None:
+    class Forgetful(MemoryHost):
+        """Do the second try, and say no: as when the first one had landed meanwhile."""
+
+        async def effect(self, effect: Effect, *, secrets: dict[str, str], progress: Progress | None = None) -> Outcome:
+            outcome = await super().effect(effect, secrets=secrets, progress=progress)
+            return NotDone("E_TARGET_CHANGED", "it has another name") if isinstance(outcome, Done) else outcome
+
+    async def scene() -> None:
+        stage = Stage()
+        host = stage.host()
+        effect = RenameContainer(_existing(_there(host)), f"{NAME}.tomb-1")
+        lost = EffectFault(trouble=LostRequest())
+        stage.hosts["h1"] = Forgetful("h1", host.world, lost, sleep=stage.clock.sleep)
+        passed = await stage.walk(acting(b.SANDBOX, Apply(effect)))
+        assert ends(passed) == {"h1/web-1": "done"}
+        assert passed.actions[0].steps[0].tries == 2
+
+    play(scene)
+
+
+def test_a_lock_lost_while_an_effect_is_on_its_way_is_taken_again() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        host = stage.host()
+        sent: list[str] = []
+
+        def cut_once(name: str, step: str) -> None:
+            if name.endswith("before_send") and not sent:
+                sent.append(step)
+                host.cut()
+
+        stage.watcher = Watcher(on_point=cut_once)
+        passed = await stage.walk(creating("web-1"))
+        assert ends(passed) == {"h1/web-1": "done"}
+        assert passed.actions[0].steps[0].tries == 2
+
+    play(scene)
+
+
+def test_a_second_start_is_told_from_the_first() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        host = stage.host("h1", EffectFault(trouble=LostRequest(), kind="start_container", nth=2))
+        begun = start("web-1")
+        stop = StopContainer(begun.target, 10)
+        action = acting("web-1", Apply(create("web-1")), Apply(begun), Apply(stop), Apply(begun))
+        passed = await stage.walk(action)
+        assert ends(passed) == {"h1/web-1": "done"}
+        seen = host.world.by_name(NAME)
+        assert seen is not None
+        assert seen.live.state == "running"
+
+    play(scene)
+
+
+def test_when_looking_fails_too_the_outcome_stays_unknown_and_nothing_is_sent_again() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        host = stage.host(
+            "h1",
+            EffectFault(trouble=LostReply(), kind="create_container"),
+            ReadFault(error=CUT, verb="find", times=99),
+        )
+        passed = await stage.walk(creating("web-1"))
+        (ended,) = passed.actions
+        assert ended.end == "unknown"
+        assert ended.code == "E_OUTCOME_UNKNOWN"
+        assert "looking again failed too: the connection broke" in ended.message
+        assert ended.instances is None
+        assert len(host.world.happened) == 1
+        assert stage.clock.monotonic() < 70
+
+    play(scene)
+
+
+def test_a_look_that_fails_for_a_moment_is_repeated() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        faults = (
+            EffectFault(trouble=LostReply(), kind="create_container"),
+            ReadFault(error=CUT, verb="find", times=3),
+        )
+        stage.host("h1", *faults)
+        assert ends(await stage.walk(creating("web-1"))) == {"h1/web-1": "done"}
+
+    play(scene)
+
+
+def test_a_transient_no_is_tried_again_and_a_lasting_one_is_not() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        stage.host(
+            "h1",
+            EffectFault(trouble=Refuse(BUSY), kind="start_container", times=3),
+            EffectFault(trouble=Refuse(NotDone("E_FULL", "no room")), kind="create_container", nth=2),
+        )
+        passed = await stage.walk(creating("web-1"), creating("web-2", after=("h1/web-1",)))
+        assert ends(passed) == {"h1/web-1": "done", "h1/web-2": "failed"}
+        assert [step.tries for step in passed.actions[0].steps] == [1, 4, 1]
+        assert [step.tries for step in passed.actions[1].steps] == [1]
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("code", "tries", "seconds"), [("E_DOCKER_BUSY", 5, 60), ("E_NAME_PHANTOM", 3, 30), ("E_HOST_DISK", 2, 30)]
+)
+def test_tries_are_bounded_in_number_and_in_time(code: str, tries: int, seconds: float) -> None:
+    async def scene() -> None:
+        stage = Stage()
+        no = NotDone(code, "not now", hint="wait", transient=True)
+        stage.host("h1", EffectFault(trouble=Refuse(no), kind="create_container", times=99))
+        passed = await stage.walk(creating("web-1"))
+        (ended,) = passed.actions
+        assert (ended.end, ended.code, ended.hint) == ("failed", code, "wait")
+        assert ended.steps[0].tries == tries
+        assert stage.clock.monotonic() < seconds
+
+    play(scene)
+
+
+def test_a_slow_no_runs_out_of_time_before_it_runs_out_of_tries() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        stage.host("h1", EffectFault(trouble=LostRequest(), kind="make_directory", times=99), latency_s=20)
+        passed = await stage.walk(acting("web-1", Apply(MakeDirectory("/srv/data/x", "0750", "/srv/data"))))
+        assert passed.actions[0].end == "unknown"
+        assert passed.actions[0].steps[0].tries == 3
+
+    play(scene)
+
+
+def test_secrets_reach_the_host_and_nothing_else() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        host = stage.host()
+        symbolic = Template(("token=", Late("secret:hub")))
+        effect = PutFile("/srv/data/token", "0400", symbolic, "/srv/data")
+        passed = await stage.walk(acting("web-1", Apply(effect)), secrets={"secret:hub": "canary"})
+        assert host.world.paths["/srv/data/token"].content == b"token=canary"
+        assert "canary" not in repr((passed, stage.journal.lines, stage.watcher.seen))
+
+    play(scene)
+
+
+def test_a_step_that_aims_at_nothing_made_is_a_damaged_plan() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        host = stage.host()
+        passed = await stage.walk(acting("web-1", Apply(start("web-1"))))
+        assert passed.actions[0].code == "E_PLAN_DAMAGED"
+        assert host.world.happened == []
+
+    play(scene)
+
+
+def test_a_made_container_is_followed_through_its_renaming() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        host = stage.host()
+        first = f"{NAME}.next-abcdef"
+        begun = start("web-1", name=first)
+        action = acting(
+            "web-1",
+            Apply(create("web-1", name=first)),
+            Apply(RenameContainer(begun.target, NAME)),
+            Apply(start("web-1")),
+        )
+        passed = await stage.walk(action)
+        assert ends(passed) == {"h1/web-1": "done"}
+        seen = host.world.by_name(NAME)
+        assert seen is not None
+        assert seen.live.state == "running"
+        assert passed.actions[0].instances == {NAME: seen.full_id}
+
+    play(scene)
+
+
+def test_an_id_that_is_not_whole_is_never_acted_on() -> None:
+    class Short(MemoryHost):
+        async def effect(self, effect: Effect, *, secrets: dict[str, str], progress: Progress | None = None) -> Outcome:
+            outcome = await super().effect(effect, secrets=secrets, progress=progress)
+            if isinstance(outcome, Done) and outcome.value is not None:
+                return msgspec.structs.replace(outcome, value=outcome.value[:12])
+            return outcome
+
+    async def scene() -> None:
+        stage = Stage()
+        host = stage.host()
+        stage.hosts["h1"] = Short("h1", host.world, sleep=stage.clock.sleep)
+        assert ends(await stage.walk(creating("web-1"))) == {"h1/web-1": "done"}
+        starts = [item.effect for item in host.world.happened if isinstance(item.effect, StartContainer)]
+        assert [len(item.target.full_id) for item in starts if isinstance(item.target, Existing)] == [64]
+
+    play(scene)
