@@ -12,6 +12,7 @@ from reconciler.model.desired import Desired
 from reconciler.model.observed import Observed, Unreachable
 from reconciler.model.plan import Action, Held, Matched, Plan, Summary, Verb
 from reconciler.model.record import Records
+from reconciler.plan.adoption import plan_adoption
 from reconciler.plan.basis import bases, stale_reads
 from reconciler.plan.classify import classify
 from reconciler.plan.guard import refusals
@@ -19,7 +20,7 @@ from reconciler.plan.order import order
 from reconciler.plan.request import PlanRequest, Selection
 from reconciler.plan.world import Place, World, lay_out
 
-__all__ = ["PlanRequest", "Selection", "plan", "stale_reads"]
+__all__ = ["PlanRequest", "Selection", "plan", "plan_adoption", "stale_reads"]
 
 _COUNTED_AS = {
     Verb.CREATE: "create",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import assert_never
 
@@ -16,7 +16,7 @@ from reconciler.model.observed import HostView, ImageFact, SeenPath
 from reconciler.model.plan import FieldChange, ResourceChange, Verb
 from reconciler.model.resource import Container, Directory, File, Network, Resource, Volume
 from reconciler.model.rule import Remedy, strongest
-from reconciler.model.text import bind, is_secret
+from reconciler.model.text import bind, is_run_scoped, is_secret
 from reconciler.plan.compare import (
     Difference,
     Said,
@@ -85,6 +85,11 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
         return (*(change for item in self.items for change in item.change.changes), *self.marker)
 
     @property
+    def begins_run(self) -> bool:
+        """Tell whether a container is made anew, which begins another run."""
+        return _begins_run(self.items)
+
+    @property
     def only_drift(self) -> bool:
         """Tell whether it is the host alone that moved."""
         return all(change.origin == "drift" for change in self.changes)
@@ -120,7 +125,12 @@ def assess(want: SandboxDesired, holding: Holding, view: HostView, *, bindings: 
     scene = _Scene(want=want, holding=holding, view=view, bindings=bindings)
     found = [_assess_support(scene, resource) for resource in want.resources if not isinstance(resource, Container)]
     support = [item for item in found if isinstance(item, Item)]
-    found += [_assess_container(scene, container, support) for container in want.containers]
+    containers = [_assess_container(scene, container, support) for container in want.containers]
+    if _begins_run([item for item in containers if isinstance(item, Item)]):
+        found += _files_of_the_run(scene, support)
+        support = [item for item in found if isinstance(item, Item)]
+        containers = [_assess_container(scene, container, support) for container in want.containers]
+    found += containers
     items = [item for item in found if isinstance(item, Item)]
     return Assessment(
         items=(*items, *_leftovers(scene, items)),
@@ -128,6 +138,23 @@ def assess(want: SandboxDesired, holding: Holding, view: HostView, *, bindings: 
         trouble=next((item for item in found if isinstance(item, Trouble)), None),
         vanished=tuple(item.change.key for item in items if item.change.verb is Verb.CREATE),
     )
+
+
+def _begins_run(items: Iterable[Item]) -> bool:
+    return any(
+        isinstance(item.resource, Container) and item.change.verb in (Verb.CREATE, Verb.REPLACE) for item in items
+    )
+
+
+def _files_of_the_run(scene: _Scene, support: list[Item]) -> list[Item]:
+    """Find the files that tell their run and would go on telling the last one."""
+    busy = {item.change.key for item in support}
+    note = "written anew for the new run"
+    return [
+        Item(resource=file, change=ResourceChange(key=str(file.key), verb=Verb.UPDATE, note=note))
+        for file in scene.want.files
+        if is_run_scoped(file.content) and str(file.key) not in busy
+    ]
 
 
 def _assess_support(scene: _Scene, raw: Directory | File | Network | Volume) -> Item | Trouble | None:
@@ -149,7 +176,9 @@ def _missing(resource: Resource) -> Item:
 
 def _assess_path(scene: _Scene, raw: Directory | File) -> Item | Trouble | None:
     """Compare a directory or file; anything else in its place, or another owner, is trouble that is never repaired."""
-    bound = bind(raw, scene.bindings)
+    marker = scene.holding.marker
+    run = run_bindings(marker.run) if marker is not None else {}
+    bound = bind(raw, {**scene.bindings, **run})
     me = scene.view.identity
     path = str(bound.path)
     seen = scene.view.paths.get(path, _ABSENT)

@@ -29,7 +29,7 @@ def classify_wanted(case: Case, want: SandboxDesired) -> Verdict:
             return _expire(case, marker)
         return case.settle(Bucket.EXPIRED, "expired: absent until its spec changes")
     if _expired(case, want):
-        return _expire(case, case.holding.marker or _fresh_marker(case, want))
+        return _expire(case, case.holding.marker or fresh_marker(case, want))
     view = case.state.view
     bindings = {**case.world.bindings(case.place.host), **case.world.request.secrets}
     assessment = assess(want, case.holding, view, bindings=bindings)
@@ -161,7 +161,8 @@ def _clash(case: Case, want: SandboxDesired) -> Trouble | None:
     return None
 
 
-def _fresh_marker(case: Case, want: SandboxDesired) -> Marker:
+def fresh_marker(case: Case, want: SandboxDesired) -> Marker:
+    """Say what a sandbox's marker is when it is written for the first time."""
     request = case.world.request
     record = case.record
     grown = record is not None and record.intent != want.intent
@@ -183,11 +184,11 @@ def _fresh_marker(case: Case, want: SandboxDesired) -> Marker:
 
 def _next_marker(case: Case, want: SandboxDesired, assessment: Assessment, verb: Verb) -> Marker:
     """Say what the marker will be: a new generation for new intent, a new run where a container is started."""
-    fresh = _fresh_marker(case, want)
+    fresh = fresh_marker(case, want)
     old = case.holding.marker
     if old is None:
         return fresh
-    starts = verb in (Verb.CREATE, Verb.REPLACE, Verb.START, Verb.RESTART) or bool(assessment.items)
+    begins_run = assessment.begins_run or verb is Verb.CREATE
     replaced = {
         item.change.key for item in assessment.items if item.change.verb in (Verb.REPLACE, Verb.CREATE, Verb.DESTROY)
     }
@@ -195,7 +196,7 @@ def _next_marker(case: Case, want: SandboxDesired, assessment: Assessment, verb:
         fresh,
         generation=old.generation + int(old.intent != want.intent),
         created_at=fresh.created_at if verb is Verb.CREATE else old.created_at,
-        run=fresh.run if starts else old.run,
+        run=fresh.run if begins_run else old.run,
         adopted={key: full_id for key, full_id in old.adopted.items() if key not in replaced},
     )
 

@@ -1,0 +1,58 @@
+"""Read the command line and the environment, wire the rooms together, print, and exit. One file per command.
+
+Start-up is product: a command imports SSH, Docker and YAML only when it must.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+PROGRAM = "reconcile"
+TRACEBACK_VARIABLE = "RECONCILE_TRACEBACK"
+
+
+def main() -> None:
+    """Run the `reconcile` command and exit with its status."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and give its exit status; every failure becomes one sentence, never a traceback."""
+    from reconciler.cli.app import invoke  # noqa: PLC0415 - typer costs 0.2 s, which an import of this module must not
+    from reconciler.cli.report import complain  # noqa: PLC0415 - same
+    from reconciler.errors import ReconcilerError  # noqa: PLC0415 - same
+
+    try:
+        return invoke(arguments)
+    except ReconcilerError as error:
+        return complain(error)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone (`| head`): nothing more can be said, and nothing went wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as bug:
+        if os.environ.get(TRACEBACK_VARIABLE):
+            raise
+        sys.stderr.write(
+            f"error: this is a bug in {PROGRAM}: {type(bug).__name__} in {_where(bug)}\n"
+            f"hint: please report it with the output of {TRACEBACK_VARIABLE}=1 (read it for secrets first); "
+            "what was done so far is on record, and the next apply goes on from there\n"
+        )
+        return 1
+
+
+def _where(bug: BaseException) -> str:
+    """Name the innermost place of ours that a bug passed."""
+    place = "the start"
+    trace = bug.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if f"{os.sep}reconciler{os.sep}" in code.co_filename:
+            place = f"{Path(code.co_filename).name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place

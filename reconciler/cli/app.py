@@ -1,0 +1,72 @@
+"""Assemble the command line from its commands, and map what typer says to our exit statuses."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from typer._click.exceptions import ClickException, UsageError
+
+from reconciler import __version__
+from reconciler.cli import exits
+from reconciler.cli.adopt import adopt
+from reconciler.cli.apply import apply
+from reconciler.cli.destroy import destroy
+from reconciler.cli.doctor import doctor
+from reconciler.cli.host import app as host_app
+from reconciler.cli.inspect import app as inspect_app
+from reconciler.cli.plan import plan
+from reconciler.cli.schema import schema
+from reconciler.cli.status import status
+from reconciler.cli.validate import validate
+from reconciler.show.escape import shown
+
+app = typer.Typer(
+    name="reconcile",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for command in (validate, plan, apply, destroy, adopt, status, doctor, schema):
+    app.command()(command)
+app.add_typer(inspect_app, name="inspect")
+app.add_typer(host_app, name="host")
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 - the shape that typer calls
+    if value:
+        sys.stdout.write(f"reconcile {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Bring Docker hosts, reached over plain SSH, to the state that committed YAML describes."""
+
+
+def invoke(arguments: list[str]) -> int:
+    """Run one command line; wrong usage is 64 and never 2, which means "changes present"."""
+    try:
+        status_code: object = app(args=arguments, standalone_mode=False)
+    except typer.Exit as done:
+        return done.exit_code
+    except typer.Abort:
+        return exits.INTERRUPTED
+    except UsageError as wrong:
+        sys.stderr.write(f"error: {shown(wrong.format_message())}\n")
+        if wrong.ctx is not None:
+            sys.stderr.write(f"hint: {wrong.ctx.command_path} --help\n")
+        return exits.USAGE
+    except ClickException as wrong:
+        sys.stderr.write(f"error: {shown(wrong.format_message())}\n")
+        return exits.USAGE
+    return status_code if isinstance(status_code, int) else exits.FINE

@@ -1,0 +1,78 @@
+"""Bring hosts to the desired state, or do exactly what a saved plan says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from reconciler.cli.ground import lay_ground, question_of
+from reconciler.cli.options import (
+    SPECS,
+    STATUS,
+    AllowDestroy,
+    Exclude,
+    JsonLines,
+    LockTimeout,
+    On,
+    Specs,
+    Status,
+    Yes,
+)
+from reconciler.errors import PlanDamaged, UsageError
+
+Targets = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME]... | FILE", help="Sandboxes, or one file that plan --out wrote.")
+]
+
+
+def apply(
+    *,
+    targets: Targets = None,
+    specs: Specs = SPECS,
+    status: Status = STATUS,
+    on: On = None,
+    exclude: Exclude = None,
+    yes: Yes = False,
+    json_lines: JsonLines = False,
+    allow_destroy: AllowDestroy = None,
+    lock_timeout: LockTimeout = 0,
+) -> int:
+    """Create, update, replace, adopt and remove until hosts hold what the specs say; asks first."""
+    from reconciler.cli.carry import Manner, carry  # noqa: PLC0415 - loads the rooms that reach hosts
+    from reconciler.cli.selection import select  # noqa: PLC0415 - same
+    from reconciler.plan import Selection  # noqa: PLC0415 - same
+    from reconciler.record.fold import records_of  # noqa: PLC0415 - same
+    from reconciler.record.plan_file import load_plan  # noqa: PLC0415 - same
+
+    manner = Manner(yes=yes, json_lines=json_lines, lock_timeout_s=lock_timeout)
+    file = _plan_file(targets or [])
+    ground = lay_ground(specs, status)
+    if file is not None:
+        if on or exclude or allow_destroy is not None:
+            raise UsageError("a saved plan is applied as it is: it takes no --on, --exclude or --allow-destroy")
+        saved = load_plan(file)
+        if saved.fleet != ground.desired.fleet:
+            message = f"{file} is a plan of fleet {saved.fleet}, these specs are of fleet {ground.desired.fleet}"
+            raise PlanDamaged(message, code="E_PLAN_FLEET", hint="name the spec folder it was made from: --specs DIR")
+        ground = msgspec.structs.replace(ground, pass_id=saved.pass_id)
+        hosts = frozenset(saved.basis) or None
+        question = question_of(ground, Selection(names=frozenset(item.sandbox for item in saved.actions), hosts=hosts))
+        request = msgspec.structs.replace(
+            question.request, removals_allowed=sum(1 for item in saved.actions if item.removes) or None
+        )
+        return carry(ground, msgspec.structs.replace(question, request=request), manner, saved=saved)
+    records = records_of(ground.store.load(now=ground.clock.now()).statuses)
+    selection = select(ground.desired, records, names=targets, on=on, exclude=exclude)
+    return carry(ground, question_of(ground, selection, removals_allowed=allow_destroy), manner)
+
+
+def _plan_file(targets: list[str]) -> Path | None:
+    """Tell whether a plan file is meant: one target that no sandbox could be named."""
+    if len(targets) != 1:
+        return None
+    target = targets[0]
+    looks_like_one = "/" in target or "." in target
+    return Path(target) if looks_like_one else None

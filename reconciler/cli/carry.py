@@ -1,0 +1,176 @@
+"""Carry one changing pass through: show the plan, ask, walk it, and report. apply, destroy and adopt share it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+import typer
+
+from reconciler.apply.ports import Interrupt, Observer
+from reconciler.cli import exits, report
+from reconciler.cli.doors import RealDoors
+from reconciler.cli.ground import Ground, owner
+from reconciler.cli.progress import JsonStream, Lines, Live
+from reconciler.errors import GuardRefused
+from reconciler.passes import Answer, Passed, Planned, Question, Setting, apply_pass
+from reconciler.show import stream
+from reconciler.show.outcome_text import outcome_page
+from reconciler.show.plan_text import plan_page
+from reconciler.show.words import count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model.plan import Plan
+
+
+class Manner(msgspec.Struct, frozen=True, kw_only=True):
+    """Say how a pass talks: whether it asks, and in which form it tells."""
+
+    yes: bool
+    json_lines: bool
+    lock_timeout_s: float
+
+
+def carry(ground: Ground, question: Question, manner: Manner, *, saved: Plan | None = None) -> int:
+    """Run the pass and give the exit status."""
+    observer = _observer(ground, manner)
+    with contextlib.ExitStack() as stack:
+        if isinstance(observer, JsonStream):
+            observer.write(stream.version(observer.stamp, tool=question.request.tool))
+        passed = asyncio.run(_carry(ground, question, manner, observer, stack, saved=saved))
+    _tell(ground, passed, observer)
+    return _status_of(passed)
+
+
+def _observer(ground: Ground, manner: Manner) -> Observer:
+    if manner.json_lines:
+        return JsonStream(ground.clock, ground.pass_id)
+    return Live(ground.clock) if sys.stderr.isatty() else Lines()
+
+
+async def _carry(
+    ground: Ground,
+    question: Question,
+    manner: Manner,
+    observer: Observer,
+    stack: contextlib.ExitStack,
+    *,
+    saved: Plan | None,
+) -> Passed:
+    def agree(planned: Planned) -> Answer:
+        answer = _agree(ground, planned, manner, observer, is_saved=saved is not None)
+        if answer is not Answer.NO and isinstance(observer, Live):
+            observer.expect(len(planned.plan.actions))
+            stack.enter_context(observer)
+        return answer
+
+    interrupt = Interrupt()
+    with _signals(interrupt):
+        setting = Setting(
+            store=ground.store,
+            doors=RealDoors(ground.desired, secrets=question.request.secrets),
+            clock=ground.clock,
+            owner=owner(),
+            lock_timeout_s=manner.lock_timeout_s,
+            agree=agree,
+            observer=observer,
+            interrupt=interrupt,
+        )
+        return await apply_pass(question, setting, saved=saved)
+
+
+@contextlib.contextmanager
+def _signals(interrupt: Interrupt) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM ask to stop instead of ending the program where it stands."""
+    loop = asyncio.get_running_loop()
+
+    def press() -> None:
+        if not interrupt.stopping:
+            report.say("stopping: what is in flight is finished first; again to stop at once")
+        interrupt.press()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, press)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+
+
+def _agree(ground: Ground, planned: Planned, manner: Manner, observer: Observer, *, is_saved: bool) -> Answer:
+    """Show the plan and ask, where there is somebody to ask.
+
+    Raises:
+        GuardRefused: a guard forbids the plan, or nobody can agree to it.
+    """
+    _show_plan(ground, planned, observer)
+    plan = planned.plan
+    if plan.refused:
+        first, *rest = [cause.text for cause in plan.refused]
+        raise GuardRefused("refused: " + first, hint="; ".join(rest) or None, code="E_BUDGET")
+    if plan.empty:
+        return Answer.NO
+    if manner.yes or is_saved:
+        return Answer.YES
+    if manner.json_lines or not report.is_interactive():
+        raise GuardRefused(
+            "there are changes and nobody to agree to them: this is no terminal",
+            hint="add --yes, or save a plan with plan --out FILE and apply that",
+            code="E_NO_APPROVAL",
+        )
+    if typer.confirm(f"Do {_these(plan)}?", err=True):
+        return Answer.ASKED
+    report.say("nothing was changed")
+    return Answer.NO
+
+
+def _these(plan: Plan) -> str:
+    return f"these {count(len(plan.actions), 'action')}"
+
+
+def _show_plan(ground: Ground, planned: Planned, observer: Observer) -> None:
+    if isinstance(observer, JsonStream):
+        for message in (
+            *stream.hosts_observed(observer.stamp, planned.observed),
+            *stream.planned(observer.stamp, planned.plan),
+        ):
+            observer.write(message)
+        return
+    for warning in planned.warnings:
+        report.say(f"warning: {warning}")
+    age_s = (ground.clock.now() - planned.plan.made_at).total_seconds()
+    report.show(plan_page(planned.plan, width=report.width(), age_s=age_s))
+
+
+def _tell(ground: Ground, passed: Passed, observer: Observer) -> None:
+    if isinstance(observer, JsonStream):
+        sandboxes = len(ground.desired.sandboxes)
+        observer.write(stream.status_written(observer.stamp, folder=str(ground.store.folder), sandboxes=sandboxes))
+    elif passed.ended is not None:
+        report.show(outcome_page(passed.planned.plan, passed.ended, deltas=True))
+
+
+def _status_of(passed: Passed) -> int:
+    """Give the exit status of a pass that was carried through."""
+    found = [exits.FINE]
+    ended = passed.ended
+    if passed.planned.plan.unknown_hosts:
+        found.append(exits.PARTIAL)
+    if ended is None:
+        return exits.worst(found)
+    ends = [action.end for action in ended.actions]
+    if ended.interrupted:
+        found.append(exits.INTERRUPTED)
+    if any(end in ("failed", "unknown") for end in ends):
+        found.append(exits.PARTIAL if "done" in ends else exits.ERROR)
+    if ended.locked:
+        needed = {action.host for action in passed.planned.plan.actions}
+        found.append(exits.LOCKED if needed <= ended.locked.keys() else exits.PARTIAL)
+    return exits.worst(found)

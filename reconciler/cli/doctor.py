@@ -1,0 +1,1 @@
+"""Tell why a host cannot be used: each cause by its own name."""

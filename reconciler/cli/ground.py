@@ -1,0 +1,109 @@
+"""Lay the ground that most commands stand on: the specs, the records, a clock, the doors to hosts."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from reconciler import __version__
+from reconciler.cli.clock import SystemClock
+from reconciler.cli.revision import contained, revision_of
+from reconciler.cli.secret_files import read_secrets
+from reconciler.load import load_as
+from reconciler.model.desired import Desired
+
+if TYPE_CHECKING:
+    from reconciler.passes import Question
+    from reconciler.plan import Selection
+    from reconciler.record.store import StatusStore
+
+
+class Ground(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold one fleet as a command works on it."""
+
+    specs: Path
+    desired: Desired
+    store: StatusStore
+    clock: SystemClock
+    pass_id: str
+
+
+def lay_ground(specs: Path, status: Path) -> Ground:
+    """Load the specs and point at the status folder; reaches no host.
+
+    Raises:
+        SpecInvalid: with every problem of the specs.
+    """
+    from reconciler.record.store import StatusStore  # noqa: PLC0415 - validate needs none
+
+    desired = load_desired(specs)
+    clock = SystemClock()
+    pass_id = f"{clock.now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    store = StatusStore(status, fleet=desired.fleet)
+    return Ground(specs=specs, desired=desired, store=store, clock=clock, pass_id=pass_id)
+
+
+def load_desired(specs: Path) -> Desired:
+    """Load and lower a spec folder; unchanged specs import neither YAML nor pydantic."""
+
+    def lower_documents(documents: object) -> Desired:
+        from reconciler.load.lower import lower  # noqa: PLC0415 - a remembered load needs none
+
+        return lower(documents)  # type: ignore[arg-type]  # load_as gives what load gives
+
+    return load_as(Desired, lower_documents, specs)
+
+
+def question_of(
+    ground: Ground,
+    selection: Selection,
+    *,
+    removals_allowed: int | None = None,
+    destroying: frozenset[str] = frozenset(),
+    with_facts: bool = False,
+) -> Question:
+    """Ask for a pass over this ground."""
+    from reconciler.passes import Question  # noqa: PLC0415 - loads every room
+    from reconciler.plan import PlanRequest  # noqa: PLC0415 - same
+
+    return Question(
+        desired=ground.desired,
+        request=PlanRequest(
+            now=ground.clock.now(),
+            pass_id=ground.pass_id,
+            tool=__version__,
+            revision=revision_of(ground.specs),
+            secrets=read_secrets(ground.desired),
+            selection=selection,
+            destroying=destroying,
+            removals_allowed=removals_allowed,
+        ),
+        ancestors=ancestors_of(ground.specs),
+        only=selection.hosts,
+        with_facts=with_facts,
+    )
+
+
+def ancestors_of(specs: Path) -> Callable[[frozenset[str]], frozenset[str]]:
+    """Tell which commits the specs' own contains, asking git only when something has to be told."""
+
+    def tell(commits: frozenset[str]) -> frozenset[str]:
+        return contained(specs, commits - {"none"})
+
+    return tell
+
+
+def owner() -> str:
+    """Name this process as others read it on a lock: `who@machine pid 123`."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()} pid {os.getpid()}"

@@ -1,0 +1,50 @@
+"""Name the options that commands share, once."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Output(enum.StrEnum):
+    """Forms of a document."""
+
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+    YAML = "yaml"
+    NAME = "name"
+
+
+class ProblemsAs(enum.StrEnum):
+    """Forms of a list of problems."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+
+
+Specs = Annotated[Path, typer.Option("--specs", metavar="DIR", help="Folder that holds the specs.")]
+Status = Annotated[Path, typer.Option("--status", metavar="DIR", help="Folder that holds the status files.")]
+OutputForm = Annotated[Output, typer.Option("--output", "-o", help="Form of the document.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a line as things happen.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Sandboxes; all when none is named.")]
+On = Annotated[
+    list[str] | None,
+    typer.Option("--on", metavar="SELECTOR", help="Hosts: a name, or a label such as pool=gpu. May be repeated."),
+]
+Exclude = Annotated[list[str] | None, typer.Option("--exclude", metavar="NAME", help="Leave this sandbox alone.")]
+AllowDestroy = Annotated[
+    int | None,
+    typer.Option("--allow-destroy", metavar="N", min=0, help="Allow exactly N removals, whatever the budget says."),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+LockTimeout = Annotated[
+    float, typer.Option("--lock-timeout", metavar="SECONDS", min=0, help="Wait this long for another pass to end.")
+]
+
+SPECS = Path("specs")
+STATUS = Path("status")

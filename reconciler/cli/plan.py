@@ -1,0 +1,112 @@
+"""Show what apply would do, through clients that cannot do it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from reconciler.cli import exits, report
+from reconciler.cli.ground import Ground, lay_ground, question_of
+from reconciler.cli.options import (
+    SPECS,
+    STATUS,
+    AllowDestroy,
+    Exclude,
+    JsonLines,
+    Names,
+    On,
+    Output,
+    OutputForm,
+    Specs,
+    Status,
+)
+
+if TYPE_CHECKING:
+    from reconciler.passes import Planned
+
+
+def plan(
+    *,
+    names: Names = None,
+    specs: Specs = SPECS,
+    status: Status = STATUS,
+    on: On = None,
+    exclude: Exclude = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Save the plan for apply FILE.")] = None,
+    output: OutputForm = Output.TABLE,
+    json_lines: JsonLines = False,
+    detailed_exitcode: Annotated[bool, typer.Option(help="Exit 2 when there are changes.")] = False,
+    allow_destroy: AllowDestroy = None,
+) -> int:
+    """Show what would be created, changed and removed, and why. Changes nothing, and cannot."""
+    ground = lay_ground(specs, status)
+    planned = asyncio.run(_plan(ground, names, on, exclude, allow_destroy))
+    for warning in planned.warnings:
+        report.say(f"warning: {warning}")
+    if out is not None:
+        from reconciler.record.plan_file import save_plan  # noqa: PLC0415 - wanted with --out alone
+
+        save_plan(out, planned.plan)
+    _print(ground, planned, output, json_lines=json_lines)
+    if out is not None:
+        report.say(f"saved to {out}; to do exactly this: reconcile apply {out}")
+    return status_of(planned, detailed=detailed_exitcode)
+
+
+async def _plan(
+    ground: Ground, names: list[str] | None, on: list[str] | None, exclude: list[str] | None, allow: int | None
+) -> Planned:
+    from reconciler.cli.doors import RealDoors  # noqa: PLC0415 - loads the rooms that reach hosts
+    from reconciler.cli.selection import select  # noqa: PLC0415 - same
+    from reconciler.passes import plan_pass  # noqa: PLC0415 - same
+    from reconciler.record.fold import records_of  # noqa: PLC0415 - same
+
+    records = records_of(ground.store.load(now=ground.clock.now()).statuses)
+    selection = select(ground.desired, records, names=names, on=on, exclude=exclude)
+    question = question_of(ground, selection, removals_allowed=allow)
+    doors = RealDoors(ground.desired, secrets=question.request.secrets)
+    return await plan_pass(question, store=ground.store, doors=doors, clock=ground.clock)
+
+
+def _print(ground: Ground, planned: Planned, output: Output, *, json_lines: bool) -> None:
+    from reconciler.show import stream  # noqa: PLC0415 - wanted once there is something to show
+    from reconciler.show.plan_json import plan_json  # noqa: PLC0415 - same
+    from reconciler.show.plan_text import plan_page  # noqa: PLC0415 - same
+    from reconciler.show.yaml_text import yaml_text  # noqa: PLC0415 - same
+
+    if json_lines:
+        stamp = stream.Stamp(ground.clock.now(), ground.pass_id)
+        messages = [
+            stream.version(stamp, tool=planned.plan.tool),
+            *stream.hosts_observed(stamp, planned.observed),
+            *stream.planned(stamp, planned.plan),
+        ]
+        sys.stdout.write("".join(stream.json_line(message) for message in messages))
+        return
+    match output:
+        case Output.JSON:
+            report.document(msgspec.json.format(msgspec.json.encode(plan_json(planned.plan)), indent=2))
+        case Output.YAML:
+            report.document(yaml_text(plan_json(planned.plan)))
+        case Output.NAME:
+            report.document("\n".join(action.address for action in planned.plan.actions))
+        case Output.TABLE | Output.WIDE:
+            age_s = (ground.clock.now() - planned.plan.made_at).total_seconds()
+            report.show(plan_page(planned.plan, width=report.width(), age_s=age_s))
+
+
+def status_of(planned: Planned, *, detailed: bool) -> int:
+    """Give the exit status of a plan that was only shown."""
+    found = [exits.FINE]
+    if planned.plan.refused:
+        found.append(exits.REFUSED)
+    if planned.plan.unknown_hosts:
+        found.append(exits.PARTIAL)
+    if planned.plan.actions and detailed:
+        found.append(exits.CHANGES)
+    return exits.worst(found)

@@ -1,0 +1,60 @@
+"""Print: documents on stdout, everything that is said to a person besides on stderr."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+from reconciler.errors import ReconcilerError
+from reconciler.model.problem import SpecInvalid
+from reconciler.show.errors_text import error_text
+from reconciler.show.escape import shown
+from reconciler.show.page import Page, coloured, plain
+
+_WIDTH_MAX = 140
+
+
+def say(text: str) -> None:
+    """Print one line for people on stderr, whatever it holds made harmless."""
+    sys.stderr.write(shown(text) + "\n")
+
+
+def complain(error: ReconcilerError) -> int:
+    """Print an error and its hint; give the exit status."""
+    if isinstance(error, SpecInvalid):
+        from reconciler.show import problems  # noqa: PLC0415 - needed on failure alone
+
+        style = "github" if os.environ.get("GITHUB_ACTIONS") == "true" else "text"
+        sys.stderr.write(problems.github(error.problems) if style == "github" else problems.text(error.problems))
+        return error.exit_status
+    sys.stderr.write(error_text(error.message, code=error.code, hint=error.hint))
+    return error.exit_status
+
+
+def show(page: Page) -> None:
+    """Print a page, in colour where stdout is a terminal that wants it."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") is not None:
+        sys.stdout.write(plain(page))
+        sys.stdout.flush()
+        return
+    from rich.console import Console  # noqa: PLC0415 - costs 0.1 s and is wanted on terminals alone
+
+    Console(width=width(), highlight=False).print(coloured(page), end="", soft_wrap=True)
+
+
+def document(text: str | bytes) -> None:
+    """Print a document for programs, ended by a line break."""
+    data = text.encode() if isinstance(text, str) else text
+    sys.stdout.buffer.write(data if data.endswith(b"\n") else data + b"\n")
+    sys.stdout.flush()
+
+
+def width() -> int:
+    """Tell how many columns there are."""
+    return min(shutil.get_terminal_size((100, 24)).columns, _WIDTH_MAX)
+
+
+def is_interactive() -> bool:
+    """Tell whether a person can be asked: both ends are a terminal."""
+    return sys.stdin.isatty() and sys.stderr.isatty()

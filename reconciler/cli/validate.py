@@ -1,0 +1,35 @@
+"""Check the specs and reach no host."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import exits
+from reconciler.cli.ground import load_desired
+from reconciler.cli.options import SPECS, ProblemsAs, Specs
+from reconciler.model.problem import SpecInvalid
+from reconciler.show import problems
+
+
+def validate(
+    *,
+    specs: Specs = SPECS,
+    output: Annotated[ProblemsAs, typer.Option("--output", "-o", help="Form of the problems.")] = ProblemsAs.TEXT,
+) -> int:
+    """Report every problem of the specs, each with file, line and column. Reaches no host."""
+    try:
+        desired = load_desired(specs)
+    except SpecInvalid as error:
+        write = {
+            ProblemsAs.TEXT: problems.text,
+            ProblemsAs.JSON: problems.json_lines,
+            ProblemsAs.GITHUB: problems.github,
+        }[output]
+        stream = sys.stderr if output is ProblemsAs.TEXT else sys.stdout
+        stream.write(write(error.problems))
+        return exits.ERROR
+    sys.stderr.write(f"{specs}: valid. {len(desired.sandboxes)} sandboxes on {len(desired.hosts)} hosts.\n")
+    return exits.FINE

@@ -1,0 +1,103 @@
+"""Lower a checked spec folder to `Desired`: the form in which planning compares it with what hosts hold."""
+
+from __future__ import annotations
+
+from reconciler.load.documents import Documents, HostDocument
+from reconciler.load.lower_sandbox import lower_sandbox
+from reconciler.model.access import LOCAL, HostAccess
+from reconciler.model.desired import Admission, Desired, HostDesired, Limits, Reap, Registry, Suspend
+from reconciler.spec.fields import Suspension
+from reconciler.spec.fleet import FleetSpec
+
+
+def lower(documents: Documents) -> Desired:
+    """Lower one fleet. Every reference holds already, so nothing can fail here."""
+    fleet = documents.fleet
+    spec = fleet.spec
+    hosts = {name: _host(document, documents) for name, document in sorted(documents.hosts.items())}
+    return Desired(
+        fleet=fleet.name,
+        digest=documents.digest,
+        hosts=hosts,
+        sandboxes={
+            name: lower_sandbox(
+                document,
+                fleet=fleet.name,
+                storage_roots=tuple(hosts[document.host].storage.values()),
+                hardened=spec.policy.hardened,
+            )
+            for name, document in sorted(documents.sandboxes.items())
+        },
+        limits=_limits(spec),
+        reap=_reap(spec),
+        registries=tuple(
+            Registry(host=item.host, username=item.username, password=item.password) for item in spec.registries
+        ),
+        secrets={name: source.file for name, source in sorted(spec.secrets.items())},
+    )
+
+
+def suspend(suspension: Suspension | None) -> Suspend | None:
+    """Lower a suspension."""
+    if suspension is None:
+        return None
+    return Suspend(reason=suspension.reason, by=suspension.by, until=suspension.until)
+
+
+def _limits(spec: FleetSpec) -> Limits:
+    return Limits(
+        removals_per_plan_percent=spec.limits.removals_per_plan,
+        removals_per_day_percent=spec.limits.removals_per_day,
+        concurrent_hosts=spec.limits.concurrent_hosts,
+        creates_per_host=spec.limits.creates_per_host,
+    )
+
+
+def _reap(spec: FleetSpec) -> Reap:
+    return Reap(
+        mode=spec.reap.mode,
+        older_than_s=spec.reap.older_than,
+        grace_s=spec.reap.grace,
+        idle_after_s=spec.reap.idle_after,
+        legacy_patterns=spec.reap.legacy_patterns,
+        legacy_roots=spec.reap.legacy_roots,
+    )
+
+
+def _host(document: HostDocument, documents: Documents) -> HostDesired:
+    spec = document.spec
+    return HostDesired(
+        name=document.name,
+        access=_access(document, documents),
+        labels=dict(document.metadata.labels),
+        storage=dict(spec.storage_roots),
+        admission=Admission(
+            disk_free_min_bytes=spec.admission.min_disk_free,
+            memory_available_min_bytes=spec.admission.min_memory_available,
+            load_per_cpu_max=spec.admission.max_load_per_cpu,
+            sandboxes_max=spec.admission.max_sandboxes,
+        ),
+        suspend=suspend(spec.suspend),
+        at=document.at,
+    )
+
+
+def _access(document: HostDocument, documents: Documents) -> HostAccess:
+    """Say how to reach a host; a `jump` is another Host with its own pinned key, and crosschecks bounded the chain."""
+    spec = document.spec
+    ssh = spec.ssh
+    base_dir = f"${{host.home}}/.reconciler/{documents.fleet.name}" if spec.base_dir is None else str(spec.base_dir)
+    if spec.address == LOCAL or ssh is None:
+        return HostAccess(name=document.name, address=spec.address, docker_socket=spec.docker_socket, base_dir=base_dir)
+    return HostAccess(
+        name=document.name,
+        address=spec.address,
+        docker_socket=spec.docker_socket,
+        base_dir=base_dir,
+        user=ssh.user,
+        port=ssh.port,
+        host_key=ssh.host_key,
+        identity_file=ssh.identity_file,
+        agent=ssh.agent,
+        jump=_access(documents.hosts[ssh.jump], documents) if ssh.jump is not None else None,
+    )

@@ -1,0 +1,213 @@
+"""The order of one pass, and nothing else: look, plan, ask, apply, record."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from reconciler.apply import apply
+from reconciler.apply.ports import Clock, Interrupt, Observer
+from reconciler.errors import PlanStale
+from reconciler.host.interface import Host, Reader
+from reconciler.model.desired import Desired, HostDesired
+from reconciler.model.observed import Observed, Reachable
+from reconciler.model.outcome import PassEnded
+from reconciler.model.plan import Plan
+from reconciler.model.record import Records
+from reconciler.model.status import Statuses
+from reconciler.observe import Sighting, observe
+from reconciler.plan import PlanRequest, plan, stale_reads
+from reconciler.record.fold import fold, records_of
+from reconciler.record.journal import Journal
+from reconciler.record.store import StatusStore
+
+Planner = Callable[[Desired, Observed, Records, PlanRequest], Plan]
+
+
+class Answer(enum.Enum):
+    """Say what became of showing a plan: `ASKED` means that a person took their time over a yes."""
+
+    NO = enum.auto()
+    YES = enum.auto()
+    ASKED = enum.auto()
+
+
+class Doors(Protocol):
+    """Open hosts, for reading or for changing."""
+
+    async def reader(self, host: HostDesired) -> Reader:
+        """Open a host through a client that cannot mutate."""
+
+    async def host(self, host: HostDesired) -> Host:
+        """Open a host that effects may be sent to."""
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for one pass.
+
+    Attributes:
+        request: what the plan is asked for; `ancestors` is filled in once it is known what hosts hold.
+        ancestors: tells which of some commits the specs' commit contains.
+        only: hosts to ask, or None for all.
+        with_facts: collect counters of every host.
+        planner: makes the plan from what was seen.
+    """
+
+    desired: Desired
+    request: PlanRequest
+    ancestors: Callable[[frozenset[str]], frozenset[str]]
+    only: frozenset[str] | None = None
+    with_facts: bool = False
+    planner: Planner = plan
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what a pass is given from outside.
+
+    Attributes:
+        owner: who runs the pass, as others will read it on a lock.
+        lock_timeout_s: how long to wait for another pass to end.
+        agree: shows the plan and says whether to go on; raises where a guard refuses.
+    """
+
+    store: StatusStore
+    doors: Doors
+    clock: Clock
+    owner: str
+    lock_timeout_s: float
+    agree: Callable[[Planned], Answer]
+    observer: Observer
+    interrupt: Interrupt
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold a plan and what it rests on."""
+
+    plan: Plan
+    observed: Observed
+    statuses: Statuses
+    warnings: tuple[str, ...] = ()
+
+
+class Passed(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what one pass came to; `ended` is None when nothing was to be done or nobody agreed to it."""
+
+    planned: Planned
+    ended: PassEnded | None
+
+
+async def plan_pass(question: Question, *, store: StatusStore, doors: Doors, clock: Clock) -> Planned:
+    """Look at the hosts through readers that cannot mutate, and plan."""
+    loaded = store.load(now=clock.now())
+    sighting = await _look(question, records_of(loaded.statuses), doors.reader, clock)
+    try:
+        made = _plan(question, sighting, loaded.statuses)
+    finally:
+        await _close(sighting)
+    return Planned(plan=made, observed=sighting.observed, statuses=loaded.statuses, warnings=loaded.warnings)
+
+
+async def apply_pass(question: Question, setting: Setting, *, saved: Plan | None = None) -> Passed:
+    """Hold the status folder, look, plan, ask, apply, and record; apply `saved` instead where one is given.
+
+    Raises:
+        Locked: another pass holds the status folder, or every host that this one needs.
+        PlanStale: something that `saved` read has changed.
+    """
+    store, clock = setting.store, setting.clock
+    store.open()
+    with store.lock(setting.owner, setting.lock_timeout_s, now=clock.now()):
+        loaded = store.load(now=clock.now())
+        sighting = await _look(question, records_of(loaded.statuses), setting.doors.host, clock)
+        try:
+            fresh = _plan(question, sighting, loaded.statuses)
+            planned = Planned(
+                plan=fresh if saved is None else _still_good(saved, fresh),
+                observed=sighting.observed,
+                statuses=loaded.statuses,
+                warnings=loaded.warnings,
+            )
+            answer = setting.agree(planned)
+            if answer is Answer.ASKED:
+                # What was read may have changed while a person was reading it: the same path as a saved plan.
+                await _close(sighting)
+                sighting = await _look(question, records_of(loaded.statuses), setting.doors.host, clock)
+                _still_good(planned.plan, _plan(question, sighting, loaded.statuses))
+            ended = None if answer is Answer.NO else await _carry_out(planned.plan, question, sighting, setting)
+            now = clock.now()
+            store.save(fold(loaded.statuses, planned.plan, sighting.observed, ended, now, desired=question.desired))
+        finally:
+            await _close(sighting)
+    return Passed(planned=planned, ended=ended)
+
+
+async def _look(
+    question: Question, records: Records, connect: Callable[[HostDesired], Awaitable[Reader]], clock: Clock
+) -> Sighting:
+    return await observe(
+        question.desired,
+        connect=connect,
+        records=records,
+        now=clock.now,
+        only=question.only,
+        with_facts=question.with_facts,
+    )
+
+
+def _plan(question: Question, sighting: Sighting, statuses: Statuses) -> Plan:
+    found = frozenset(_revisions(sighting.observed))
+    request = msgspec.structs.replace(question.request, ancestors=question.ancestors(found))
+    return question.planner(question.desired, sighting.observed, records_of(statuses), request)
+
+
+def _revisions(observed: Observed) -> Iterator[str]:
+    """Name every commit that something on a host says it was made from."""
+    for state in observed.hosts.values():
+        if isinstance(state, Reachable):
+            labelled = [seen.labels.get("dev.reconciler.revision", "") for seen in state.view.containers]
+            marked = [found.marker.revision for found in state.view.markers if found.marker is not None]
+            yield from (revision.partition("+")[0] for revision in (*labelled, *marked) if revision)
+
+
+def _still_good(saved: Plan, fresh: Plan) -> Plan:
+    """Give the saved plan, under the guards as they judge now; refuse it when something it read has changed."""
+    changed = stale_reads(saved, fresh.basis, specs=fresh.specs)
+    if changed:
+        raise PlanStale(changed)
+    return msgspec.structs.replace(saved, refused=fresh.refused)
+
+
+async def _carry_out(made: Plan, question: Question, sighting: Sighting, setting: Setting) -> PassEnded:
+    with _journal(setting.store.folder, made, setting.clock) as journal:
+        ended = await apply(
+            made,
+            hosts=sighting.readers,  # type: ignore[arg-type]  # opened by doors.host, so each is a Host
+            secrets=question.request.secrets,
+            limits=question.desired.limits,
+            journal=journal,
+            observer=setting.observer,
+            clock=setting.clock,
+            owner=setting.owner,
+            interrupt=setting.interrupt,
+        )
+        journal.finish(ended)
+        return ended
+
+
+@contextmanager
+def _journal(folder: Path, made: Plan, clock: Clock) -> Iterator[Journal]:
+    journal = Journal.begin(folder, made, now=clock.now)
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+async def _close(sighting: Sighting) -> None:
+    for reader in sighting.readers.values():
+        await reader.close()

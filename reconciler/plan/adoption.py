@@ -1,0 +1,117 @@
+"""Plan to take over one container that stands under a name we need: by its full id, and by a person's word."""
+
+from __future__ import annotations
+
+import msgspec
+
+from reconciler.errors import UsageError
+from reconciler.model.desired import Desired
+from reconciler.model.effect import PutMarker
+from reconciler.model.names import DerivedName, Key, is_full_id, parse_derived
+from reconciler.model.observed import Observed, SeenContainer
+from reconciler.model.ownership import Ours
+from reconciler.model.plan import Action, Apply, Bucket, Cause, Note, Plan, ResourceChange, Step, Summary, Verb
+from reconciler.model.record import Records
+from reconciler.plan.basis import bases
+from reconciler.plan.case import Case
+from reconciler.plan.request import PlanRequest
+from reconciler.plan.wanted import fresh_marker
+from reconciler.plan.world import Place, World, lay_out
+
+
+def plan_adoption(
+    desired: Desired, observed: Observed, records: Records, request: PlanRequest, *, full_id: str
+) -> Plan:
+    """Plan the adoption of one container: its id goes into the sandbox's marker, and nothing else changes.
+
+    Raises:
+        UsageError: it is not found, is another fleet's, or stands under no name that the specs want.
+    """
+    if not is_full_id(full_id):
+        hint = "docker inspect --format '{{.Id}}' NAME tells it"
+        raise UsageError(f"{full_id!r} is no full container id: 64 hex digits", hint=hint, code="E_ADOPT")
+    world = lay_out(desired, observed, records, request)
+    host, seen = _find(world, full_id)
+    name = _wanted_name(world, host, seen)
+    place = Place(host, name.sandbox)
+    state = world.reachable(host)
+    trouble = world.host_troubles.get(host)
+    if state is None or trouble is not None:
+        why = trouble.message if trouble is not None else "the host did not answer"
+        raise UsageError(f"{host} cannot be changed: {why}", code="E_ADOPT")
+    case = Case(world=world, place=place, state=state, holding=world.held(place), record=world.recorded(place))
+    want = desired.sandboxes[name.sandbox]
+    key = str(Key("containers", name.resource))
+    marker = case.holding.marker or fresh_marker(case, want)
+    marker = msgspec.structs.replace(marker, adopted={**marker.adopted, key: full_id})
+    steps = (
+        Step(id=f"{place.action_id}#00", do=Note("adopted"), title="remember it as ours"),
+        Step(
+            id=f"{place.action_id}#01",
+            do=Apply(PutMarker(state.view.identity.base_dir, marker)),
+            title=f"write {full_id[:12]} into the marker",
+        ),
+    )
+    action = Action(
+        id=place.action_id,
+        address=f"sandbox/{name.sandbox}",
+        sandbox=name.sandbox,
+        uid=want.uid,
+        host=host,
+        verb=Verb.ADOPT,
+        bucket=Bucket.CLASH,
+        cause=Cause(f"asked to adopt {full_id}"),
+        resources=(ResourceChange(key=key, verb=Verb.ADOPT, note=f"container {seen.name}, kept running as it is"),),
+        steps=steps,
+        generation=marker.generation,
+        run=marker.run,
+        intent=marker.intent,
+        revision=request.revision,
+        keys=(key,),
+    )
+    return Plan(
+        tool=request.tool,
+        fleet=desired.fleet,
+        revision=request.revision,
+        specs=desired.digest,
+        pass_id=request.pass_id,
+        made_at=request.now,
+        basis=bases(world, (action,)),
+        actions=(action,),
+        summary=Summary(adopt=1),
+    )
+
+
+def _find(world: World, full_id: str) -> tuple[str, SeenContainer]:
+    for host in world.holdings:
+        state = world.reachable(host)
+        for seen in state.view.containers if state is not None else ():
+            if seen.full_id == full_id:
+                return host, seen
+        for neighbour in state.view.neighbours if state is not None else ():
+            if neighbour.full_id == full_id:
+                raise UsageError(
+                    f"container {neighbour.name} on {host} stands under no name of this fleet",
+                    hint="rename it first: docker rename, to sbx-<fleet>.<sandbox>.<container> of a wanted sandbox",
+                    code="E_ADOPT",
+                )
+    raise UsageError(f"no host that answered has a container {full_id}", code="E_ADOPT")
+
+
+def _wanted_name(world: World, host: str, seen: SeenContainer) -> DerivedName:
+    """Check that the specs want a container of this name on this host, and that nobody else owns it."""
+    name = parse_derived(seen.name)
+    want = world.wanted(Place(host, name.sandbox)) if name is not None else None
+    if name is None or not name.settled or want is None or want.find(Key("containers", name.resource)) is None:
+        raise UsageError(
+            f"the specs want no container named {seen.name} on {host}",
+            hint="write the Sandbox first; adopting puts this container in its place",
+            code="E_ADOPT",
+        )
+    owned = world.held(Place(host, name.sandbox)).settled.get(name.resource)
+    if owned is not None and isinstance(owned.proof, Ours):
+        raise UsageError(f"container {seen.name} on {host} is ours already", code="E_ADOPT")
+    other = world.holdings[host].others.get(seen.name)
+    if other is not None and other.owner.startswith("fleet "):
+        raise UsageError(f"container {seen.name} on {host} belongs to {other.owner}", code="E_ADOPT")
+    return name
