@@ -4,7 +4,7 @@ Inside, failures are values (`Unreachable`, `NotDone`, `Unknown`, `Held`). They 
 whole operation cannot go on, and they leave the program as one sentence, a hint and an exit code.
 
     ReconcilerError                exit 1
-    ├── SpecInvalid                exit 1     every problem of a load, at once
+    ├── SpecInvalid                exit 1     every problem of a load, at once (stands in `model.problem`)
     ├── UsageError                 exit 64    wrong flags, or a selection that matches nothing
     ├── GuardRefused               exit 5     budget, empty desired set, no approval possible
     ├── PlanStale                  exit 4     what a saved plan read has changed
@@ -34,15 +34,6 @@ class ReconcilerError(Exception):
         self.message = message
         self.code = code
         self.hint = hint
-
-
-class SpecInvalid(ReconcilerError):
-    """Refuse a load; `problems` holds every `reconciler.model.problem.Problem`, in file order."""
-
-    def __init__(self, problems: tuple[object, ...]) -> None:
-        count = len(problems)
-        super().__init__(f"{count} problem{'s' if count != 1 else ''} in the specs", code="E_SPEC")
-        self.problems = problems
 
 
 class UsageError(ReconcilerError):

@@ -1,0 +1,147 @@
+"""Check what no document can say about itself alone: references between hosts, jumps, secrets, and the fleet as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from reconciler.load.documents import HostDocument, RawDocument, SandboxDocument
+from reconciler.load.nodes import find
+from reconciler.load.resolve import closest
+from reconciler.load.text import shown
+from reconciler.model.problem import Problem
+from reconciler.model.source import SourceRef
+from reconciler.spec.addresses import LOCAL
+
+# A connection through two others is the most that sshd's own limits and people's patience bear.
+MAX_JUMPS: Final = 2
+
+
+def fleet_problems(fleets: int, first: RawDocument | None, folder: str) -> Iterator[Problem]:
+    """Want exactly one Fleet (two of one name are a duplicate already)."""
+    if fleets == 0:
+        at = SourceRef(folder, 0, 0)
+        yield Problem("E_FLEET", at, "no document of kind Fleet is here", hint="write one; it names the fleet")
+    elif fleets > 1 and first is not None:
+        message = f"{fleets} Fleets are declared; one spec folder is one fleet"
+        yield Problem("E_FLEET", first.at, message, field="metadata.name", hint="keep one of them")
+
+
+def host_problems(hosts: Mapping[str, HostDocument], raw: Mapping[str, RawDocument]) -> Iterator[Problem]:
+    """Check each host's way in, and that no two are the same."""
+    keys: dict[str, str] = {}
+    places: dict[tuple[object, ...], str] = {}
+    for name, host in hosts.items():
+        node = raw[name].node
+
+        def at(*path: str, node: object = node) -> SourceRef:
+            return find(node, ("spec", *path))  # type: ignore[arg-type]  # bound above
+
+        yield from _way_in(host, at)
+        yield from _jumps(name, hosts, raw, at)
+        ssh = host.spec.ssh
+        if ssh is not None and ssh.host_key is not None:
+            first = keys.setdefault(ssh.host_key, name)
+            if first != name:
+                message = f"host {first} pins the same key; two machines never have one key"
+                hint = "if this is one machine, keep one Host; if it was cloned, give it keys of its own"
+                place = at("ssh", "hostKey")
+                yield Problem("E_SSH_HOSTKEY_SHARED", place, message, field="spec.ssh.hostKey", hint=hint)
+        port = ssh.port if ssh is not None else None
+        jump = ssh.jump if ssh is not None else None
+        identity = (host.spec.address, port, jump, host.spec.docker_socket, str(host.spec.base_dir))
+        first = places.setdefault(identity, name)
+        if first != name:
+            message = f"host {first} has the same address, port and baseDir"
+            yield Problem("E_DUPLICATE", at("address"), message, field="spec.address", hint="keep one Host for it")
+
+
+def _way_in(host: HostDocument, at: Callable[..., SourceRef]) -> Iterator[Problem]:
+    ssh = host.spec.ssh
+    if host.spec.address == LOCAL:
+        if ssh is not None:
+            message = "`local` is this machine's own socket; there is no SSH to it"
+            yield Problem("E_CONFLICT", at("ssh"), message, field="spec.ssh", hint="remove ssh, or give an address")
+        return
+    if ssh is None:
+        message = "a host that is not `local` needs ssh: user and hostKey"
+        yield Problem("E_REQUIRED", at("address"), message, field="spec.ssh")
+        return
+    if ssh.host_key is None:
+        message = "the host's key is not pinned, so anybody could answer in its place"
+        hint = f"read it on the host, or with: ssh-keyscan -t ed25519 -p {ssh.port} {host.spec.address}"
+        yield Problem("E_SSH_HOSTKEY_UNPINNED", at("ssh"), message, field="spec.ssh.hostKey", hint=hint)
+    if ssh.identity_file is None and not ssh.agent:
+        message = "there is no key to log in with"
+        hint = "give identityFile, or agent: true"
+        yield Problem("E_KEY_MISSING", at("ssh"), message, field="spec.ssh", hint=hint)
+
+
+def _jumps(
+    name: str, hosts: Mapping[str, HostDocument], raw: Mapping[str, RawDocument], at: Callable[..., SourceRef]
+) -> Iterator[Problem]:
+    way = [name]
+    while True:
+        host = hosts.get(way[-1])
+        jump = host.spec.ssh.jump if host is not None and host.spec.ssh is not None else None
+        if jump is None:
+            return
+        place = at("ssh", "jump")
+        if jump in way:
+            if jump == name:  # those who only lead into the circle are not told of it again
+                circle = " -> ".join([*way, jump])
+                yield Problem("E_JUMP_CYCLE", place, f"jumps go in a circle: {circle}", field="spec.ssh.jump")
+            return
+        if jump not in raw:
+            if len(way) == 1:
+                message = f"there is no host {shown(jump)} to jump through"
+                yield Problem("E_REF", place, message, field="spec.ssh.jump", hint=closest(jump, raw))
+            return
+        target = hosts.get(jump)
+        if target is not None and target.spec.address == LOCAL and len(way) == 1:
+            message = f"host {jump} is `local`; there is nothing to jump through"
+            yield Problem("E_REF", place, message, field="spec.ssh.jump")
+        way.append(jump)
+        if len(way) > MAX_JUMPS + 1:
+            message = f"more than {MAX_JUMPS} jumps: {' -> '.join(way)}"
+            yield Problem("E_JUMP_DEPTH", place, message, field="spec.ssh.jump")
+            return
+
+
+def dependency_problems(
+    sandboxes: Mapping[str, SandboxDocument], known: Mapping[str, RawDocument]
+) -> Iterator[Problem]:
+    """Check that every sandbox that another depends on exists, and that no circle closes."""
+    for sandbox in sandboxes.values():
+        for index, other in enumerate(sandbox.spec.depends_on):
+            if other not in known:
+                place = find(sandbox.tree, ("dependsOn", index))
+                message = f"there is no sandbox {shown(other)}"
+                yield Problem("E_REF", place, message, field="spec.dependsOn", hint=closest(other, known))
+    edges = {name: sandbox.spec.depends_on for name, sandbox in sandboxes.items()}
+    for circle in circles(edges):
+        place = find(sandboxes[circle[0]].tree, ("dependsOn",))
+        message = f"sandboxes depend on each other in a circle: {' -> '.join(circle)}"
+        yield Problem("E_REF_CYCLE", place, message, field="spec.dependsOn")
+
+
+def circles(edges: Mapping[str, tuple[str, ...]]) -> Iterator[list[str]]:
+    """Yield each circle once, closed, from where it is first met. Walks with its own stack: chains may be long."""
+    done: set[str] = set()
+    for start in edges:
+        path: list[str] = []
+        on_path: set[str] = set()
+        stack: list[tuple[str, bool]] = [(start, False)]
+        while stack:
+            name, leaving = stack.pop()
+            if leaving:
+                path.pop()
+                on_path.discard(name)
+                done.add(name)
+            elif name in on_path:
+                yield [*path[path.index(name) :], name]
+            elif name not in done and name in edges:
+                path.append(name)
+                on_path.add(name)
+                stack.append((name, True))
+                stack.extend((other, False) for other in reversed(edges[name]))

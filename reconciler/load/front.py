@@ -1,0 +1,164 @@
+"""Do a whole load, in order: files, trees, kinds, resolution, cross-checks."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from reconciler.load.cache import FORMAT, Cache, cache_path
+from reconciler.load.folder import SpecFile, SpecFolder, read_folder
+from reconciler.load.installed import installed_profiles
+from reconciler.load.text import shown
+from reconciler.model.problem import SpecInvalid
+
+if TYPE_CHECKING:
+    from reconciler.load.documents import Documents, RawDocument
+    from reconciler.load.nodes import MapNode
+    from reconciler.load.resolve import Resolver
+    from reconciler.model.problem import Problem
+
+T = TypeVar("T")
+
+
+def load(specs_dir: str | Path, *, cache: bool = True) -> Documents:
+    """Load a spec folder; `specs_dir` is also how its files are named in what people read.
+
+    Raises:
+        SpecInvalid: with every problem found, sorted by file and line.
+    """
+    folder = Path(specs_dir)
+    with _uncollected():
+        memory = Cache(cache_path(folder) if cache else None)
+        found = _documents(folder, read_folder(folder), installed_profiles(), memory)
+        memory.close()
+    return found
+
+
+def load_as(kind: type[T], lower: Callable[[Documents], T], specs_dir: str | Path, *, cache: bool = True) -> T:
+    """Load a spec folder and lower it, or remember what the same files came to the last time.
+
+    `kind` is the struct that `lower` makes. Unchanged specs cost reading and hashing them and decoding that struct:
+    neither YAML nor pydantic is imported. Only a load without any problem is remembered.
+
+    Raises:
+        SpecInvalid: as `load`.
+    """
+    with _uncollected():
+        return _load_as(kind, lower, Path(specs_dir), cache=cache)
+
+
+def _load_as(kind: type[T], lower: Callable[[Documents], T], folder: Path, *, cache: bool) -> T:
+    memory = Cache(cache_path(folder) if cache else None)
+    files, profiles = read_folder(folder), installed_profiles()
+    key = _fingerprint((*files.files, *profiles))
+    known = memory.outcome(key) if not files.problems else None
+    if known is not None:
+        try:
+            return msgspec.msgpack.decode(known, type=kind)
+        except msgspec.DecodeError:
+            pass  # kept by another build of this version: load anew
+    lowered = lower(_documents(folder, files, profiles, memory))
+    memory.keep_outcome(key, msgspec.msgpack.encode(lowered))
+    memory.close()
+    return lowered
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the cycle collector out: a load makes many trees and no cycles, and would lose a third of its time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _fingerprint(files: tuple[SpecFile, ...]) -> str:
+    """Digest names and contents: places are part of what is remembered."""
+    listing = "".join(f"{file.digest} {file.name}\n" for file in files)
+    return hashlib.sha256(f"{FORMAT}\n{listing}".encode()).hexdigest()
+
+
+def _documents(folder: Path, files: SpecFolder, profiles: tuple[SpecFile, ...], memory: Cache) -> Documents:
+    # The models take 0.2 s to import; a remembered outcome needs none of them.
+    from reconciler.load.documents import Documents  # noqa: PLC0415
+    from reconciler.load.resolve import Resolver  # noqa: PLC0415
+
+    problems = list(files.problems)
+    documents = _classified(files.files, memory, problems)
+    resolver = Resolver(documents, _classified(profiles, memory, problems))
+    # What could not be read, or has no name, may be the Fleet.
+    unread = bool(problems) or resolver.nameless
+    resolver.resolve()
+    problems.extend(resolver.problems)
+    problems.extend(_crosschecked(resolver, str(folder), unread=unread))
+    if problems or resolver.fleet is None:
+        raise SpecInvalid(_sorted(problems))
+    digests = sorted(file.digest for file in (*files.files, *profiles))
+    return Documents(
+        fleet=resolver.fleet,
+        hosts=resolver.hosts,
+        profiles=resolver.profiles,
+        sandboxes=resolver.sandboxes,
+        digest=hashlib.sha256("\n".join(digests).encode()).hexdigest(),
+    )
+
+
+def _classified(files: tuple[SpecFile, ...], memory: Cache, problems: list[Problem]) -> list[RawDocument]:
+    from reconciler.load.headers import classified  # noqa: PLC0415 - imports the models
+
+    found: list[RawDocument] = []
+    for file in files:
+        trees: tuple[MapNode, ...] | None = memory.trees(file.digest, file.name)
+        if trees is None:
+            from reconciler.load.read import read  # noqa: PLC0415 - a cache hit reads no YAML
+
+            result = read(file.data, file.name)
+            trees = result.documents
+            problems.extend(result.problems)
+            if not result.problems:
+                memory.keep_trees(file.digest, trees)
+        found.extend(classified(trees, problems))
+    return found
+
+
+def _crosschecked(resolver: Resolver, folder: str, *, unread: bool) -> list[Problem]:
+    from reconciler.load.crosscheck import dependency_problems, fleet_problems, host_problems  # noqa: PLC0415 - models
+    from reconciler.load.notyet import not_yet  # noqa: PLC0415 - same
+    from reconciler.load.sandbox_checks import SandboxCheck, port_problems  # noqa: PLC0415 - same
+
+    fleets = list(resolver.of_kind("Fleet").values())
+    problems: list[Problem] = []
+    if fleets or not unread:
+        problems.extend(fleet_problems(len(fleets), fleets[-1] if fleets else None, folder))
+    problems.extend(host_problems(resolver.hosts, resolver.of_kind("Host")))
+    for sandbox in resolver.sandboxes.values():
+        problems.extend(SandboxCheck(sandbox, resolver.hosts.get(sandbox.host), resolver.fleet).problems())
+    problems.extend(port_problems(list(resolver.sandboxes.values())))
+    problems.extend(dependency_problems(resolver.sandboxes, resolver.of_kind("Sandbox")))
+    fleet_raw = fleets[0] if fleets else None
+    problems.extend(not_yet(resolver.fleet, fleet_raw, resolver.sandboxes, resolver.of_kind("Job")))
+    return problems
+
+
+def _printable(problem: Problem) -> Problem:
+    """Escape what a spec smuggled into a message through a name: one place, so that none is forgotten."""
+    if f"{problem.message}{problem.field}{problem.hint}".isprintable():
+        return problem
+    hint = shown(problem.hint, 1000) if problem.hint else None
+    message, field = shown(problem.message, 1000), shown(problem.field, 1000)
+    return msgspec.structs.replace(problem, message=message, field=field, hint=hint)
+
+
+def _sorted(problems: list[Problem]) -> tuple[Problem, ...]:
+    """Sort by place, and say each thing once: a profile's mistake shows in every sandbox that uses it."""
+    distinct = {(problem.code, problem.at, problem.message): _printable(problem) for problem in reversed(problems)}
+    return tuple(sorted(distinct.values(), key=lambda problem: (problem.at, problem.code, problem.field)))

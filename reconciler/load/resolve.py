@@ -1,0 +1,247 @@
+"""Resolve one fleet's documents: profiles along `extends`, sandboxes over their profiles, gaps filled, typed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+import msgspec
+
+from reconciler.load.documents import FleetDocument, HostDocument, ProfileDocument, RawDocument, SandboxDocument
+from reconciler.load.inputs import InputSchema
+from reconciler.load.interpolate import LATE_IN_SANDBOX, Scope, interpolate
+from reconciler.load.nodes import Entry, MapNode, Node, find
+from reconciler.load.overlay import overlay
+from reconciler.load.text import shown
+from reconciler.load.typed import typed, unknown_keys
+from reconciler.model.problem import Problem
+from reconciler.spec.fleet import Fleet
+from reconciler.spec.host import Host
+from reconciler.spec.kinds import KINDS
+from reconciler.spec.profile import Profile
+from reconciler.spec.sandbox import Sandbox, SandboxSpec
+from reconciler.spec.scalar import Scalar
+
+
+class _Merged(msgspec.Struct, frozen=True):
+    """Hold a profile after `extends`: its spec as one tree, and the schema of its inputs."""
+
+    chain: tuple[str, ...]
+    spec: MapNode
+    inputs: InputSchema
+
+
+def closest(name: str, names: Iterable[str]) -> str | None:
+    """Give a hint that names the nearest of `names`, or a few of them."""
+    known = sorted(names)
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"did you mean {shown(near[0])}?"
+    return f"known: {shown(', '.join(known[:10]), 200)}" if known else None
+
+
+class Resolver:
+    """Resolve the documents of one load; problems are collected in `problems`, in no order."""
+
+    def __init__(self, documents: Iterable[RawDocument], installed: Iterable[RawDocument]) -> None:
+        self.problems: list[Problem] = []
+        self.nameless = False
+        self.raw: dict[str, dict[str, RawDocument]] = {}
+        for document in documents:
+            self._add(document)
+        self._profiles = {d.name: d for d in installed} | self.raw.get("Profile", {})
+        self._merged: dict[str, _Merged | None] = {}
+        self.fleet: FleetDocument | None = None
+        self.hosts: dict[str, HostDocument] = {}
+        self.profiles: dict[str, ProfileDocument] = {}
+        self.sandboxes: dict[str, SandboxDocument] = {}
+        self._secrets: set[str] = set()
+
+    def of_kind(self, kind: str) -> dict[str, RawDocument]:
+        """Give the documents of one kind by name, each as written."""
+        return self.raw.get(kind, {})
+
+    def resolve(self) -> None:
+        """Resolve everything."""
+        for raw in self.of_kind("Fleet").values():
+            self._resolve_fleet(raw)
+        for raw in self.of_kind("Host").values():
+            self._resolve_host(raw)
+        for raw in self._profiles.values():
+            self._resolve_profile(raw)
+        for raw in self.of_kind("Sandbox").values():
+            self._resolve_sandbox(raw)
+
+    def _add(self, document: RawDocument) -> None:
+        if not document.name:
+            self.nameless = True
+            found: list[Problem] = []
+            typed(KINDS[document.kind], _without_spec(document.node), found)
+            self.problems.extend(problem for problem in found if problem.field.startswith("metadata"))
+            return
+        known = self.raw.setdefault(document.kind, {})
+        first = known.setdefault(document.name, document)
+        if first is document:
+            return
+        message = f"{document.kind} {shown(document.name)} is declared twice; first at {first.at}"
+        hint = "rename or remove one of them"
+        self.problems.append(Problem("E_DUPLICATE", document.at, message, field="metadata.name", hint=hint))
+
+    def _resolve_fleet(self, raw: RawDocument) -> None:
+        spec = raw.node.get("spec")
+        secrets = spec.get("secrets") if isinstance(spec, MapNode) else None
+        self._secrets = set(secrets.entries) if isinstance(secrets, MapNode) else set()
+        tree = interpolate(raw.node, Scope(secrets=self._secrets), self.problems)
+        model = typed(Fleet, tree, self.problems)
+        if model is not None:
+            self.fleet = FleetDocument(raw.name, raw.at, model.spec)
+
+    def _resolve_host(self, raw: RawDocument) -> None:
+        scope = Scope(known={"host.name": raw.name}, late=("host.home",))
+        model = typed(Host, interpolate(raw.node, scope, self.problems), self.problems)
+        if model is not None:
+            self.hosts[raw.name] = HostDocument(raw.name, raw.at, model.metadata, model.spec)
+
+    def _resolve_profile(self, raw: RawDocument) -> None:
+        model = typed(Profile, raw.node, self.problems)
+        sandbox = _child(raw.node, "spec", "sandbox")
+        if sandbox is not None:
+            self.problems.extend(unknown_keys(SandboxSpec, sandbox, ("spec", "sandbox")))
+        merged = self._merge(raw.name, ())
+        if merged is not None:
+            self.problems.extend(merged.inputs.problems)
+        if model is not None and merged is not None:
+            self.profiles[raw.name] = ProfileDocument(raw.name, raw.at, merged.chain, model.spec)
+
+    def _merge(self, name: str, below: tuple[str, ...]) -> _Merged | None:
+        """Lay a profile over what it extends; None when its chain is broken, which is a problem already."""
+        if name in self._merged:
+            return self._merged[name]
+        raw = self._profiles[name]
+        spec = raw.node.get("spec")
+        tree = spec if isinstance(spec, MapNode) else MapNode({}, raw.at)
+        extends = tree.get("extends")
+        chain: tuple[str, ...] = (name,)
+        if isinstance(extends, Scalar):
+            parent = extends.text
+            if parent in (*below, name):
+                circle = " -> ".join((*below, name, parent)[(*below, name, parent).index(parent) :])
+                message = f"profiles extend each other in a circle: {shown(circle, 200)}"
+                self.problems.append(Problem("E_REF_CYCLE", extends.at, message, field="spec.extends"))
+                return None
+            if parent not in self._profiles:
+                message = f"there is no profile {shown(parent)}"
+                hint = closest(parent, self._profiles)
+                self.problems.append(Problem("E_REF", extends.at, message, field="spec.extends", hint=hint))
+                return None
+            base = self._merge(parent, (*below, name))
+            if base is None:
+                return None
+            laid = overlay(base.spec, tree)
+            tree = laid if isinstance(laid, MapNode) else tree
+            chain = (name, *base.chain)
+        merged = _Merged(chain, tree, InputSchema(tree.get("inputs"), raw.at))
+        self._merged[name] = merged
+        return merged
+
+    def _resolve_sandbox(self, raw: RawDocument) -> None:
+        spec = raw.node.get("spec")
+        header = typed(Sandbox, _without_spec(raw.node), self.problems)
+        if not isinstance(spec, MapNode):
+            message = "a sandbox needs a spec" if spec is None else "a mapping is wanted here"
+            at = find(raw.node, ("spec",))
+            self.problems.append(Problem("E_REQUIRED", at, message, field="spec"))
+            return
+        merged, known = self._profile_of(spec)
+        before = len(self.problems)
+        tree = self._filled(raw, spec, merged, known=known)
+        told = {problem.at for problem in self.problems[before:]}
+        misfits: list[Problem] = []
+        model = typed(SandboxSpec, tree, misfits, ("spec",))
+        # An input that its schema refuses is told once, not again wherever it was filled in.
+        self.problems.extend(problem for problem in misfits if problem.at not in told)
+        if model is None or header is None:
+            return
+        host = model.host
+        if host is None:
+            if model.placement is None:
+                at = find(raw.node, ("spec",))
+                self.problems.append(Problem("E_REQUIRED", at, "a sandbox needs a host", field="spec.host"))
+            return
+        if host not in self.of_kind("Host"):
+            message = f"there is no host {shown(host)}"
+            hint = closest(host, self.of_kind("Host"))
+            self.problems.append(Problem("E_REF", find(tree, ("host",)), message, field="spec.host", hint=hint))
+            return
+        self.sandboxes[raw.name] = SandboxDocument(raw.name, raw.at, header.metadata, model, tree, host)
+
+    def _profile_of(self, spec: MapNode) -> tuple[_Merged | None, bool]:
+        """Give a sandbox's profile, and whether what it should be is known."""
+        named = spec.get("profile")
+        if not isinstance(named, Scalar):
+            return None, named is None
+        if named.text not in self._profiles:
+            message = f"there is no profile {shown(named.text)}"
+            hint = closest(named.text, self._profiles)
+            self.problems.append(Problem("E_REF", named.at, message, field="spec.profile", hint=hint))
+            return None, False
+        merged = self._merge(named.text, ())
+        return merged, merged is not None
+
+    def _filled(self, raw: RawDocument, spec: MapNode, merged: _Merged | None, *, known: bool) -> MapNode:
+        """Merge and interpolate one sandbox's spec; `inputs` are used up by it."""
+        scope = self._scope(raw.name, spec, merged)
+        given = spec.get("inputs")
+        if given is not None:
+            given = interpolate(given, scope, self.problems, "spec.inputs")
+        names: dict[str, str | Node] = dict(scope.known)
+        if merged is not None:
+            at = find(raw.node, ("spec", "inputs"))
+            values = merged.inputs.values(given, at, self.problems)
+            names |= {f"inputs.{name}": value for name, value in values.items()}
+            declared = merged.inputs.properties
+            if merged.inputs.problems or any(f"inputs.{name}" not in names for name in declared):
+                known = False
+        elif given is not None and known:
+            message = "inputs are for a profile, and this sandbox names none"
+            self.problems.append(Problem("E_INPUT", given.at, message, field="spec.inputs"))
+        prefixes = scope.open_prefixes if known else (*scope.open_prefixes, "inputs.")
+        scope = msgspec.structs.replace(scope, known=names, open_prefixes=prefixes)
+        base = merged.spec.get("sandbox") if merged is not None else None
+        laid = overlay(base, spec) if base is not None else spec
+        laid = _without(laid, "inputs") if isinstance(laid, MapNode) else spec
+        filled = interpolate(laid, scope, self.problems, "spec")
+        return filled if isinstance(filled, MapNode) else laid
+
+    def _scope(self, name: str, spec: MapNode, merged: _Merged | None) -> Scope:
+        named = spec.get("host")
+        if named is None and merged is not None:
+            named = _child(merged.spec, "sandbox", "host")
+        host = named.text if isinstance(named, Scalar) else ""
+        known: dict[str, str | Node] = {"sandbox.name": name, "host.name": host}
+        document = self.hosts.get(host)
+        if document is not None:
+            known |= {f"storage.{root}": path for root, path in document.spec.storage_roots.items()}
+        return Scope(
+            known=known,
+            late=LATE_IN_SANDBOX,
+            secrets=self._secrets,
+            open_prefixes=() if document is not None else ("storage.",),
+        )
+
+
+def _child(node: Node, *path: str) -> Node | None:
+    found: Node | None = node
+    for part in path:
+        found = found.get(part) if isinstance(found, MapNode) else None
+    return found
+
+
+def _without(node: MapNode, key: str) -> MapNode:
+    return MapNode({name: entry for name, entry in node.entries.items() if name != key}, node.at)
+
+
+def _without_spec(node: MapNode) -> MapNode:
+    """Give the document with an empty spec, to check the rest of it."""
+    entries = {name: entry for name, entry in node.entries.items() if name != "spec"}
+    return MapNode(entries | {"spec": Entry("spec", node.at, MapNode({}, node.at))}, node.at)
