@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -16,11 +16,11 @@ from reconciler.errors import PlanStale
 from reconciler.host.interface import Host, Reader
 from reconciler.model.desired import Desired, HostDesired
 from reconciler.model.observed import Observed, Reachable
-from reconciler.model.outcome import PassEnded
-from reconciler.model.plan import Plan
+from reconciler.model.outcome import ActionEnded, PassEnded
+from reconciler.model.plan import Bucket, Plan, Verb
 from reconciler.model.record import Records
 from reconciler.model.status import Statuses
-from reconciler.observe import Sighting, observe
+from reconciler.observe import Sighting, ask_readiness, observe
 from reconciler.plan import PlanRequest, plan, stale_reads
 from reconciler.record.fold import fold, records_of
 from reconciler.record.journal import Journal
@@ -40,10 +40,10 @@ class Answer(enum.Enum):
 class Doors(Protocol):
     """Open hosts, for reading or for changing."""
 
-    async def reader(self, host: HostDesired) -> Reader:
+    def reader(self, host: HostDesired) -> Reader:
         """Open a host through a client that cannot mutate."""
 
-    async def host(self, host: HostDesired) -> Host:
+    def host(self, host: HostDesired) -> Host:
         """Open a host that effects may be sent to."""
 
 
@@ -139,6 +139,7 @@ async def apply_pass(question: Question, setting: Setting, *, saved: Plan | None
                 sighting = await _look(question, records_of(loaded.statuses), setting.doors.host, clock)
                 _still_good(planned.plan, _plan(question, sighting, loaded.statuses))
             ended = None if answer is Answer.NO else await _carry_out(planned.plan, question, sighting, setting)
+            ended = await _ask_the_others(planned, ended, question, sighting, clock)
             now = clock.now()
             store.save(fold(loaded.statuses, planned.plan, sighting.observed, ended, now, desired=question.desired))
         finally:
@@ -146,8 +147,33 @@ async def apply_pass(question: Question, setting: Setting, *, saved: Plan | None
     return Passed(planned=planned, ended=ended)
 
 
+async def _ask_the_others(
+    planned: Planned, ended: PassEnded | None, question: Question, sighting: Sighting, clock: Clock
+) -> PassEnded | None:
+    """Ask the probes of sandboxes that match, and that no earlier pass found ready in the run they are in."""
+    made = planned.plan
+    known = {name: status.ready_run for name, status in planned.statuses.sandboxes.items()}
+    adopted = {item.sandbox: item.run for item in made.actions if item.verb is Verb.ADOPT}
+    matched = {item.sandbox: item.run for item in made.matched if item.bucket is Bucket.MATCHING}
+    unsure = [name for name, run in (*adopted.items(), *matched.items()) if not run or known.get(name) != run]
+    wanted = [question.desired.sandboxes[name] for name in sorted(unsure) if name in question.desired.sandboxes]
+    if not wanted:
+        return ended
+    started_at = clock.now()
+    found = await ask_readiness(wanted, fleet=made.fleet, readers=sighting.readers, now=clock.now)
+    if ended is None:
+        return PassEnded(pass_id=made.pass_id, started_at=started_at, finished_at=clock.now(), actions=found)
+    ready = {item.id: item for item in found}
+    done = tuple(_with_readiness(item, ready.pop(item.id, None)) for item in ended.actions)
+    return msgspec.structs.replace(ended, actions=(*done, *ready.values()))
+
+
+def _with_readiness(done: ActionEnded, asked: ActionEnded | None) -> ActionEnded:
+    return done if asked is None else msgspec.structs.replace(done, ready_at=asked.ready_at)
+
+
 async def _look(
-    question: Question, records: Records, connect: Callable[[HostDesired], Awaitable[Reader]], clock: Clock
+    question: Question, records: Records, connect: Callable[[HostDesired], Reader], clock: Clock
 ) -> Sighting:
     return await observe(
         question.desired,

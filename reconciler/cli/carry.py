@@ -74,7 +74,7 @@ async def _carry(
     with _signals(interrupt):
         setting = Setting(
             store=ground.store,
-            doors=RealDoors(ground.desired, secrets=question.request.secrets),
+            doors=RealDoors(ground.desired, secrets=question.request.secrets, now=ground.clock.now),
             clock=ground.clock,
             owner=owner(),
             lock_timeout_s=manner.lock_timeout_s,

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.host import open_gate, open_host, open_reader
 from reconciler.model.text import bind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
     from reconciler.host.interface import Host, Reader
     from reconciler.model.desired import Desired, HostDesired
 
@@ -14,22 +18,17 @@ if TYPE_CHECKING:
 class RealDoors:
     """Open the hosts of one fleet."""
 
-    def __init__(self, desired: Desired, *, secrets: dict[str, str]) -> None:
-        from reconciler.host.dial import Gate  # noqa: PLC0415 - loads SSH or Docker only once a host is opened
-
-        self._gate = Gate()
+    def __init__(self, desired: Desired, *, secrets: dict[str, str], now: Callable[[], datetime]) -> None:
+        self._gate = open_gate()
+        self._now = now
         self._registries = tuple(
             (registry.host, registry.username, str(bind(registry.password, secrets))) for registry in desired.registries
         )
 
-    async def reader(self, host: HostDesired) -> Reader:
-        """Open a host through a client that cannot mutate."""
-        from reconciler.host import open_reader  # noqa: PLC0415 - same
+    def reader(self, host: HostDesired) -> Reader:
+        """Give a host through a client that cannot mutate."""
+        return open_reader(host.access, gate=self._gate)
 
-        return await open_reader(host.access, gate=self._gate)
-
-    async def host(self, host: HostDesired) -> Host:
-        """Open a host that effects may be sent to."""
-        from reconciler.host import open_host  # noqa: PLC0415 - same
-
-        return await open_host(host.access, gate=self._gate, registries=self._registries)
+    def host(self, host: HostDesired) -> Host:
+        """Give a host that effects may be sent to."""
+        return open_host(host.access, gate=self._gate, clock=self._now, registries=self._registries)

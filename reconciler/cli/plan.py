@@ -69,7 +69,7 @@ async def _plan(
     records = records_of(ground.store.load(now=ground.clock.now()).statuses)
     selection = select(ground.desired, records, names=names, on=on, exclude=exclude)
     question = question_of(ground, selection, removals_allowed=allow)
-    doors = RealDoors(ground.desired, secrets=question.request.secrets)
+    doors = RealDoors(ground.desired, secrets=question.request.secrets, now=ground.clock.now)
     return await plan_pass(question, store=ground.store, doors=doors, clock=ground.clock)
 
 

@@ -134,7 +134,7 @@ def _container(lowering: _Lowering, name: str, item: spec_container.Container) -
         labels=dict(sorted(item.labels.items())),
         mounts=_mounts(lowering, item),
         ports={f"{port.container}/{port.protocol}": Published(port.bind, port.host) for port in item.ports.values()},
-        network_mode=min(networks) if networks else item.network_mode,
+        network_mode=item.network_mode,
         networks=networks,
         ipc=item.ipc,
         cap_add=tuple(sorted(item.cap_add)),

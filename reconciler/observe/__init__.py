@@ -1,13 +1,12 @@
 """Ask all hosts at once, and keep apart who answered in full from who did not. Changes nothing.
 
-Front door: `observe`.
+Front doors: `observe`, `ask_readiness`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import datetime
+from collections.abc import Callable
 
 import msgspec
 
@@ -19,9 +18,11 @@ from reconciler.model.record import Records
 from reconciler.model.resource import Directory, File
 from reconciler.model.snapshot import HostSnapshot
 from reconciler.model.text import bind
+from reconciler.observe.readiness import Now, ask_readiness
 
-Connect = Callable[[HostDesired], Awaitable[Reader]]
-Clock = Callable[[], datetime]
+__all__ = ["Connect", "Sighting", "ask_readiness", "observe"]
+
+Connect = Callable[[HostDesired], Reader]
 
 
 class Sighting(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +37,7 @@ async def observe(
     *,
     connect: Connect,
     records: Records,
-    now: Clock,
+    now: Now,
     only: frozenset[str] | None = None,
     with_facts: bool = False,
 ) -> Sighting:
@@ -44,7 +45,7 @@ async def observe(
 
     Args:
         desired: names the hosts, and the images and paths to ask about.
-        connect: opens one host; raises `ConnectFailed`.
+        connect: gives the way to one host, which connects with its first call.
         records: tell since when a host has not answered.
         now: the controller's clock.
         only: ask these hosts alone.
@@ -58,9 +59,8 @@ async def observe(
 
     async def one(host: HostDesired) -> Reachable | Unreachable:
         async with gate:
+            reader = readers[host.name] = connect(host)
             try:
-                reader = await connect(host)
-                readers[host.name] = reader
                 return await _look(reader, host, desired, now=now, with_facts=with_facts)
             except HostError as error:
                 known = records.hosts.get(host.name)
@@ -75,7 +75,7 @@ async def observe(
     )
 
 
-async def _look(reader: Reader, host: HostDesired, desired: Desired, *, now: Clock, with_facts: bool) -> Reachable:
+async def _look(reader: Reader, host: HostDesired, desired: Desired, *, now: Now, with_facts: bool) -> Reachable:
     identity = await reader.identify()
     wanted = [sandbox for sandbox in desired.sandboxes.values() if sandbox.host == host.name]
     view = await reader.look(_question(desired.fleet, wanted, identity), now=now)

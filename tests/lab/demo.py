@@ -40,6 +40,10 @@ class Demo:
     def write_specs(self) -> None:
         """Copy the example fleet, with these hosts in place of its placeholders."""
         shutil.copytree(ROOT / "specs", self.specs)
+        for host in self.hosts:
+            # A storage root is the operator's: it is there before the reconciler comes.
+            (host.home / "data").mkdir()
+            os.chown(host.home / "data", host.uid, host.uid)
         documents = [
             f"""apiVersion: reconciler/v1
 kind: Host

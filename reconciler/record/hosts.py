@@ -1,0 +1,93 @@
+"""Fold what was heard of the hosts into their status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import msgspec
+
+from reconciler.model.desired import Desired
+from reconciler.model.observed import HostIdentity, Observed, Reachable, Unreachable
+from reconciler.model.plan import Plan
+from reconciler.model.record import HostRecord, Record
+from reconciler.model.status import Condition, HostStatus, Statuses
+
+
+def fold_hosts(
+    old: Mapping[str, HostStatus],
+    observed: Observed,
+    plan: Plan,
+    *,
+    now: datetime,
+    desired: Desired | None,
+    remembered: Iterable[Record],
+) -> dict[str, HostStatus]:
+    """Give the status of every host that is wanted, was heard of, or still holds something we remember."""
+    used = {record.host for record in remembered}
+    hosts: dict[str, HostStatus] = {}
+    for name in sorted({*old, *observed.hosts}):
+        if desired is not None and name not in desired.hosts and name not in used:
+            continue
+        look = observed.hosts.get(name)
+        before = old.get(name)
+        if look is not None:
+            hosts[name] = _heard(before, name, look, fleet=plan.fleet, now=now)
+        elif before is not None:
+            hosts[name] = before
+    return hosts
+
+
+def accept_host(statuses: Statuses, *, name: str, identity: HostIdentity, fleet: str) -> Statuses:
+    """Remember that the machine that now answers as `name` is the one meant, as a person said."""
+    record = HostRecord(name=name, host_id=identity.host_id, docker_root=identity.docker_root)
+    before = statuses.hosts.get(name)
+    after = (
+        HostStatus(fleet=fleet, name=name, record=record, conditions=())
+        if before is None
+        else msgspec.structs.replace(before, record=record)
+    )
+    return msgspec.structs.replace(statuses, hosts={**statuses.hosts, name: after})
+
+
+def _heard(
+    before: HostStatus | None, name: str, look: Reachable | Unreachable, *, fleet: str, now: datetime
+) -> HostStatus:
+    record = HostRecord(name=name, host_id=None) if before is None else before.record
+    conditions = () if before is None else before.conditions
+    if isinstance(look, Unreachable):
+        since = record.unreachable_since or look.since
+        said = _reachable(conditions, status="False", message=f"{look.reason} ({look.code})", now=now)
+        record = msgspec.structs.replace(record, unreachable_since=since)
+        if before is None:
+            return HostStatus(fleet=fleet, name=name, record=record, conditions=said, stale=True)
+        return msgspec.structs.replace(before, record=record, conditions=said, stale=True)
+    identity = look.view.identity
+    # An identity once noted stays until a person accepts another: overwriting it would hide a changed machine.
+    record = HostRecord(
+        name=name,
+        host_id=record.host_id or identity.host_id,
+        docker_root=record.docker_root or identity.docker_root,
+    )
+    return HostStatus(
+        fleet=fleet,
+        name=name,
+        record=record,
+        conditions=_reachable(conditions, status="True", message="it answered in full", now=now),
+        snapshot=look.snapshot or (None if before is None else before.snapshot),
+        observed_at=look.view.observed_at,
+    )
+
+
+def _reachable(old: tuple[Condition, ...], *, status: str, message: str, now: datetime) -> tuple[Condition, ...]:
+    last = next((one for one in old if one.type == "Reachable"), None)
+    since = last.last_transition_time if last is not None and last.status == status else now
+    return (
+        Condition(
+            type="Reachable",
+            status="True" if status == "True" else "False",
+            reason="HostAnswered" if status == "True" else "HostUnreachable",
+            message=message,
+            last_transition_time=since,
+        ),
+    )

@@ -1,0 +1,114 @@
+"""Let one pass at a time write the status folder. The lock dies with its process, so it is never stale."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from datetime import datetime
+
+import msgspec
+
+from reconciler.errors import Locked, StatusFolderError
+from reconciler.record.whole import FILE_MODE, write_all
+
+LOCK_NAME = ".lock"
+_POLL_S = 0.1
+_TEXT_LIMIT_BYTES = 4096
+
+
+class Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """Say who holds the lock: text for people, never a reason to break it."""
+
+    owner: str
+    pid: int
+    since: datetime
+
+
+@contextlib.contextmanager
+def hold(folder: int, *, owner: str, now: datetime, timeout_s: float, name: str) -> Iterator[None]:
+    """Hold the lock of an open folder while the block runs.
+
+    Args:
+        folder: descriptor of the status folder.
+        owner: who asks, for the one who has to wait.
+        now: the controller's clock.
+        timeout_s: how long to wait for another pass; 0 does not wait.
+        name: the folder, for messages.
+
+    Raises:
+        Locked: another pass holds it still.
+        StatusFolderError: the lock file is a link, or the file system has no locks.
+    """
+    file = _acquire(folder, timeout_s=timeout_s, name=name)
+    try:
+        text = msgspec.json.encode(Holder(owner=owner, pid=os.getpid(), since=now)) + b"\n"
+        os.ftruncate(file, 0)
+        os.lseek(file, 0, os.SEEK_SET)
+        write_all(file, text)
+        yield
+    finally:
+        os.close(file)
+
+
+def _acquire(folder: int, *, timeout_s: float, name: str) -> int:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        file = _open(folder, name=name)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = _holder(file)
+            os.close(file)
+            if error.errno not in {errno.EWOULDBLOCK, errno.EACCES}:
+                raise StatusFolderError(
+                    f"the status folder {name} cannot be locked: {error.strerror}",
+                    hint="keep it on a local disk: this file system has no locks",
+                ) from error
+            if time.monotonic() >= deadline:
+                raise _locked(holder, name=name) from None
+            time.sleep(min(_POLL_S, max(0.0, deadline - time.monotonic())))
+            continue
+        if _is_current(file, folder):
+            return file
+        os.close(file)
+
+
+def _open(folder: int, *, name: str) -> int:
+    try:
+        return os.open(
+            LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, FILE_MODE, dir_fd=folder
+        )
+    except OSError as error:
+        raise StatusFolderError(
+            f"the lock file {name}/{LOCK_NAME} cannot be opened: {error.strerror}",
+            hint="it must be a plain file of yours; remove it if it is a link",
+            code="E_LOCK_FILE",
+        ) from error
+
+
+def _is_current(file: int, folder: int) -> bool:
+    """Tell whether the locked file is still the one under the name: somebody may have removed it meanwhile."""
+    try:
+        there = os.stat(LOCK_NAME, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    here = os.fstat(file)
+    return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
+
+
+def _holder(file: int) -> Holder | None:
+    try:
+        return msgspec.json.decode(os.pread(file, _TEXT_LIMIT_BYTES, 0), type=Holder)
+    except (msgspec.MsgspecError, OSError, UnicodeDecodeError):
+        return None
+
+
+def _locked(holder: Holder | None, *, name: str) -> Locked:
+    what = f"the status folder {name}"
+    if holder is None:
+        return Locked(what, "another pass", "a moment ago")
+    return Locked(what, f"{holder.owner} (pid {holder.pid})", f"{holder.since:%Y-%m-%d %H:%M:%S %Z}".strip())

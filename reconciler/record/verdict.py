@@ -1,0 +1,294 @@
+"""Judge one sandbox: is it as wanted, does it work, is it ready, and what stands in the way."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, assert_never
+
+import msgspec
+
+from reconciler.model.effect import NotDone
+from reconciler.model.observed import Reachable, Unreachable
+from reconciler.model.outcome import ActionEnded
+from reconciler.model.plan import Action, Await, Bucket, Held, Matched, Verb
+from reconciler.model.rule import Remedy
+from reconciler.model.status import Condition, ConditionType, Health, Reason, SandboxStatus, Sync
+from reconciler.record.accounts import Account
+from reconciler.record.memory import may_have_happened
+
+REPEATS_MAX = 3
+"""So many times in a row the same action for the same reason is a loop, not a repair."""
+
+SUSPENDED = "Suspended"
+ADMISSION_REFUSED = "AdmissionRefused"
+"""The two reasons of a plan for holding back that are conditions of their own."""
+
+_REMOVING = (Verb.DESTROY, Verb.REAP, Verb.FORGET)
+_CONTAINERS = "containers/"
+_MISSING = (Bucket.MISSING, Bucket.ZOMBIE_WANTED)
+
+
+class Said(msgspec.Struct, frozen=True):
+    """Say one condition, before it is known since when."""
+
+    type: ConditionType
+    status: Literal["True", "False", "Unknown"]
+    reason: Reason
+    message: str
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold the judgement of one sandbox. `ready` comes first among its conditions; `ready_run` is a run that passed."""
+
+    sync: Sync
+    health: Health
+    ready: Said
+    also: tuple[Said, ...] = ()
+    ready_run: str = ""
+
+
+def judge(old: SandboxStatus | None, account: Account, *, started_at: datetime | None, repeated: int) -> Verdict:
+    """Judge a sandbox by what is said of it on the host that counts.
+
+    Args:
+        old: what was last written of it.
+        account: what this pass says.
+        started_at: when the pass began or None when nothing was tried: a probe must be newer.
+        repeated: how often in a row its action was taken for the same reason, this time included.
+    """
+    if account.out_of_sight:
+        return _out_of_sight(old, account)
+    match account.said:
+        case Matched() as matched:
+            return _matched(old, account, matched, started_at=started_at)
+        case Held() as held:
+            return _held(old, held)
+        case Action() as action if account.ended is None:
+            return _pending(old, account, action)
+        case Action() as action:
+            return _ended(old, account, action, started_at=started_at, repeated=repeated)
+        case _ as never:
+            assert_never(never)
+
+
+def _out_of_sight(old: SandboxStatus | None, account: Account) -> Verdict:
+    look = account.look
+    why = look.reason if isinstance(look, Unreachable) else _message(account)
+    known = "" if old is None else f"; last known: {old.sync}, {old.health}"
+    return Verdict(
+        sync="Unknown" if old is None else old.sync,
+        health="Unknown" if old is None else old.health,
+        ready=Said("Ready", "Unknown", "HostUnreachable", f"{why}{known}"),
+        also=(Said("Reachable", "False", "HostUnreachable", why), *_kept(old, "Stalled", "Drifted", "Expired")),
+        ready_run="" if old is None else old.ready_run,
+    )
+
+
+def _matched(old: SandboxStatus | None, account: Account, matched: Matched, *, started_at: datetime | None) -> Verdict:
+    if matched.bucket is Bucket.EXPIRED:
+        return _expired("its ttl has run out; it stays absent until its spec changes")
+    passed = _passed(account, started_at=started_at)
+    was_ready = old is not None and old.ready_run != "" and old.ready_run == matched.run
+    sick = next((item.seen.name for item in account.standing if item.seen.live.health == "unhealthy"), None)
+    if sick is not None:
+        ready = Said("Ready", "False", "ProbeFailed", f"Docker's health check of {sick} fails")
+    elif passed or was_ready:
+        ready = Said("Ready", "True", "ProbesPassed", "its probes passed in this run")
+    elif account.ended is not None and account.ended.end == "failed":
+        ready = Said("Ready", "False", "ProbeFailed", account.ended.message)
+    elif isinstance(account.look, Reachable) and not account.standing:
+        ready = _NOTHING_TO_ASK
+    elif old is not None and _ready_of(old).reason == "ProbeFailed":
+        ready = _ready_of(old)
+    else:
+        ready = Said("Ready", "Unknown", "NotProbed", "as wanted, but no probe has passed in this run yet")
+    return Verdict(
+        sync="Synced",
+        health=_health(ready),
+        ready=ready,
+        also=_reachable(account),
+        ready_run=matched.run if passed or was_ready or ready is _NOTHING_TO_ASK else "",
+    )
+
+
+def _held(old: SandboxStatus | None, held: Held) -> Verdict:
+    ready = Said("Ready", "Unknown", "HeldBack", held.message) if old is None else _ready_of(old)
+    kept = _kept(old, "Stalled", "Drifted", "Expired")
+    reachable = Said("Reachable", "True", "HostAnswered", "its host answered")
+    ready_run = "" if old is None else old.ready_run
+    if held.reason == SUSPENDED:
+        also = (Said("Suspended", "True", "SuspendedBySpec", held.message), reachable, *kept)
+        sync: Sync = "Unknown" if old is None else old.sync
+        return Verdict(sync=sync, health="Suspended", ready=ready, also=also, ready_run=ready_run)
+    also = (reachable, *kept)
+    if held.reason == ADMISSION_REFUSED:
+        also = (*also, Said("CapacityOK", "False", "HeldBack", held.message))
+    return Verdict(sync="OutOfSync", health=_health(ready), ready=ready, also=also, ready_run=ready_run)
+
+
+def _pending(old: SandboxStatus | None, account: Account, action: Action) -> Verdict:
+    """Judge what a plan would change and nobody has tried to, in this pass."""
+    also = [*_reachable(account), *_drifted(action), *_kept(old, "Stalled", "Reconciling")]
+    if account.lock_holder is not None:
+        also = [item for item in also if item.type not in {"Reconciling", "Stalled"}]
+        also.append(Said("Reconciling", "True", "Locked", f"its host is locked by {account.lock_holder}"))
+    if action.bucket is Bucket.EXPIRED:
+        also.append(Said("Expired", "True", "TtlElapsed", action.cause.text))
+    ready = _ready_before(old, action)
+    missing = action.bucket in _MISSING
+    ready_run = "" if old is None or missing or ready.status == "False" else old.ready_run
+    health: Health = "Missing" if missing else _health(ready)
+    return Verdict(sync="OutOfSync", health=health, ready=ready, also=tuple(also), ready_run=ready_run)
+
+
+def _ended(
+    old: SandboxStatus | None, account: Account, action: Action, *, started_at: datetime | None, repeated: int
+) -> Verdict:
+    ended = account.ended
+    if ended is None:
+        return _pending(old, account, action)
+    also = list(_reachable(account))
+    if repeated >= REPEATS_MAX and ended.end in {"done", "failed"}:
+        text = f"{action.verb} {repeated} times in a row for the same reason: {action.cause.text}"
+        also.append(Said("Stalled", "True", "Repeating", text))
+    match ended.end:
+        case "done" if action.verb in _REMOVING:
+            return _removed(action)
+        case "done":
+            return _done(old, account, action, also=also, started_at=started_at)
+        case "failed":
+            return _failed(old, action, ended, also=also)
+        case "unknown":
+            also.append(Said("Reconciling", "True", "OutcomeUnknown", ended.message))
+            ready = Said("Ready", "Unknown", "OutcomeUnknown", ended.message)
+            return Verdict(sync="Unknown", health="Progressing", ready=ready, also=tuple(also))
+        case "skipped" | "interrupted":
+            locked = account.lock_holder is not None
+            reason: Reason = "Locked" if locked else "Interrupted" if ended.end == "interrupted" else "DependencyFailed"
+            also += [*_drifted(action), Said("Reconciling", "True", reason, ended.message)]
+            ready = _ready_before(old, action)
+            health: Health = "Missing" if action.bucket in _MISSING else _health(ready)
+            ready_run = "" if old is None or ready.status == "False" else old.ready_run
+            return Verdict(sync="OutOfSync", health=health, ready=ready, also=tuple(also), ready_run=ready_run)
+        case _ as never:
+            assert_never(never)
+
+
+def _done(
+    old: SandboxStatus | None, account: Account, action: Action, *, also: list[Said], started_at: datetime | None
+) -> Verdict:
+    passed = _passed(account, started_at=started_at)
+    # No container was touched: what held of them before holds still.
+    untouched = not any(isinstance(step.do, Await) and step.do.gating for step in action.steps)
+    kept = untouched and old is not None and old.ready_run != "" and _ready_of(old).status == "True"
+    if passed or kept:
+        ready = Said("Ready", "True", "ProbesPassed", "its probes passed in this run")
+    elif untouched and not any(key.startswith(_CONTAINERS) for key in action.keys):
+        ready = _NOTHING_TO_ASK
+    else:
+        ready = Said(
+            "Ready", "Unknown", "NotProbed", f"{action.verb} was done, but no probe has passed in this run yet"
+        )
+    ready_run = action.run if ready.status == "True" else ""
+    return Verdict(sync="Synced", health=_health(ready), ready=ready, also=tuple(also), ready_run=ready_run)
+
+
+def _failed(old: SandboxStatus | None, action: Action, ended: ActionEnded, *, also: list[Said]) -> Verdict:
+    last = ended.steps[-1] if ended.steps else None
+    asked = {step.id for step in action.steps if isinstance(step.do, Await)}
+    probe = last is not None and last.step in asked
+    reason: Reason = "ProbeFailed" if probe else "StepFailed"
+    transient = last is not None and isinstance(last.result, NotDone) and last.result.transient
+    if not any(item.type == "Stalled" for item in also):
+        kind: ConditionType = "Reconciling" if transient else "Stalled"
+        also.append(Said(kind, "True", reason, ended.message))
+    touched = may_have_happened(action, ended)
+    still_there = not touched and action.bucket not in _MISSING
+    ready = _ready_before(old, action) if still_there else Said("Ready", "False", reason, ended.message)
+    health: Health = "Missing" if action.bucket in _MISSING and not touched else "Degraded"
+    ready_run = old.ready_run if old is not None and ready.status == "True" else ""
+    return Verdict(sync="OutOfSync", health=health, ready=ready, also=tuple(also), ready_run=ready_run)
+
+
+def _removed(action: Action) -> Verdict:
+    if action.bucket is Bucket.EXPIRED:
+        return _expired(action.cause.text)
+    ready = Said("Ready", "False", "Destroyed", action.cause.text)
+    return Verdict(sync="OutOfSync", health="Missing", ready=ready)
+
+
+def _expired(message: str) -> Verdict:
+    return Verdict(
+        sync="Synced",
+        health="Missing",
+        ready=Said("Ready", "False", "TtlElapsed", message),
+        also=(Said("Expired", "True", "TtlElapsed", message),),
+    )
+
+
+def _ready_before(old: SandboxStatus | None, action: Action) -> Said:
+    """Tell whether a sandbox that waits for an action is ready meanwhile."""
+    if action.bucket in _MISSING:
+        return Said("Ready", "False", "Missing", action.cause.text)
+    down = any(
+        change.verb is Verb.CREATE or any(field.remedy is Remedy.START for field in change.changes)
+        for change in action.resources
+        if change.key.startswith(_CONTAINERS)
+    )
+    if action.verb is Verb.START or (down and action.bucket is Bucket.DRIFTED and _only_drift(action)):
+        return Said("Ready", "False", "FieldsDiffer", action.cause.text)
+    if old is None:
+        return Said("Ready", "Unknown", "NotProbed", "no probe has passed in this run yet")
+    before = _ready_of(old)
+    if before.reason == "HostUnreachable":
+        return Said("Ready", "Unknown", "NotProbed", "its host answers again; no probe has passed since")
+    return before
+
+
+def _only_drift(action: Action) -> bool:
+    return all(field.origin == "drift" for change in action.resources for field in change.changes)
+
+
+def _drifted(action: Action) -> tuple[Said, ...]:
+    fields = [field.path for change in action.resources for field in change.changes if field.origin == "drift"]
+    if not fields:
+        return ()
+    return (Said("Drifted", "True", "FieldsDiffer", "the host differs in " + ", ".join(fields)),)
+
+
+def _passed(account: Account, *, started_at: datetime | None) -> bool:
+    ended = account.ended
+    if ended is None or ended.ready_at is None or started_at is None:
+        return False
+    return ended.ready_at >= started_at
+
+
+def _reachable(account: Account) -> tuple[Said, ...]:
+    if account.look is None:
+        return ()
+    return (Said("Reachable", "True", "HostAnswered", "its host answered"),)
+
+
+def _health(ready: Said) -> Health:
+    by_status: dict[str, Health] = {"True": "Healthy", "False": "Degraded"}
+    return by_status.get(ready.status, "Unknown")
+
+
+def _ready_of(status: SandboxStatus) -> Said:
+    return next((_said(one) for one in status.conditions if one.type == "Ready"), _UNBORN)
+
+
+def _kept(old: SandboxStatus | None, *types: ConditionType) -> tuple[Said, ...]:
+    return () if old is None else tuple(_said(one) for one in old.conditions if one.type in types)
+
+
+def _said(one: Condition) -> Said:
+    return Said(one.type, one.status, one.reason, one.message)
+
+
+def _message(account: Account) -> str:
+    return account.said.message if isinstance(account.said, Held) else f"host {account.host} was not asked"
+
+
+_NOTHING_TO_ASK = Said("Ready", "True", "AsDesired", "as wanted; it has no container to ask")
+_UNBORN = Said("Ready", "Unknown", "NotProbed", "no probe has passed in this run yet")

@@ -1,0 +1,47 @@
+"""Say in one line what a change did to its host."""
+
+from __future__ import annotations
+
+from reconciler.model.delta import ProvisionDelta
+from reconciler.show.escape import shown
+from reconciler.show.words import size
+
+_NAMES = {
+    "memory_available_bytes": "memory available",
+    "disk_used_bytes": "disk used",
+    "load_1": "load",
+    "cpu_percent": "CPU %",
+    "pressure_cpu": "CPU pressure",
+    "pressure_memory": "memory pressure",
+    "pressure_io": "I/O pressure",
+    "containers_running": "containers",
+}
+
+
+def delta_line(delta: ProvisionDelta) -> str:
+    """Say each dimension's change with its spread (`±`, the larger of before and after), then what is not known."""
+    said = [
+        f"{_NAMES[name]} {_amount(name, change)}{_spread(delta, name)}"
+        for name in _NAMES
+        if (change := (delta.change or {}).get(name)) is not None
+    ]
+    reasons: dict[str, list[str]] = {}
+    for name, why in delta.missing.items():
+        reasons.setdefault(why, []).append(_NAMES.get(name, name))
+    said += [f"{', '.join(names)} unknown ({shown(why)})" for why, names in reasons.items()]
+    also = f"; meanwhile: {', '.join(shown(one) for one in delta.also)}" if delta.also else ""
+    return (", ".join(said) or "nothing was measured") + also
+
+
+def _amount(name: str, change: float) -> str:
+    if name.endswith("_bytes"):
+        return size(change, signed=True)
+    return f"{change:+.0f}" if name == "containers_running" else f"{change:+.2f}"
+
+
+def _spread(delta: ProvisionDelta, name: str) -> str:
+    spreads = [reading.spread.get(name, 0.0) for reading in (delta.before, delta.after) if reading is not None]
+    widest = max(spreads, default=0.0)
+    if widest <= 0:
+        return ""
+    return f" ±{size(widest) if name.endswith('_bytes') else f'{widest:.2f}'}"

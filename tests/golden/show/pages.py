@@ -1,0 +1,168 @@
+"""Draw every golden page. `python -m tests.golden.show.pages` writes the files anew: read what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+
+from reconciler.model.access import Finding
+from reconciler.model.effect import NotDone
+from reconciler.model.observed import SeenMarker
+from reconciler.model.outcome import ActionEnded, PassEnded, StepEnded
+from reconciler.model.plan import Plan
+from reconciler.model.snapshot import Gpu, Pressure
+from reconciler.model.status import Statuses
+from reconciler.record.fold import fold
+from reconciler.show.doctor_text import doctor_text
+from reconciler.show.errors_text import error_text, warning_text
+from reconciler.show.host_text import host_text
+from reconciler.show.live import Began, Ended, Progress, Stepped, advance, live_page
+from reconciler.show.outcome_text import outcome_text
+from reconciler.show.page import plain
+from reconciler.show.plan_json import plan_json
+from reconciler.show.plan_text import plan_text
+from reconciler.show.status_text import status_text
+from tests import builders as b
+from tests.golden.show import sample_plans as sample
+
+HERE = Path(__file__).parent
+NOW = b.later(minutes=5)
+
+
+def a_pass(plan: Plan) -> PassEnded:
+    """End each action of the sample in another way."""
+    failed = StepEnded(
+        step="s2",
+        title="create main",
+        result=NotDone("E_IMAGE_GONE", "no such image"),
+        tries=3,
+        started_at=b.later(seconds=2),
+        finished_at=b.later(seconds=40),
+    )
+    ends = {
+        "h1/db-1": ActionEnded(id="h1/db-1", end="done", ready_at=b.later(seconds=3)),
+        "h1/web-2": ActionEnded(id="h1/web-2", end="done", delta=b.a_delta(), ready_at=b.later(seconds=9)),
+        "h1/web-1": ActionEnded(
+            id="h1/web-1",
+            end="failed",
+            code="E_IMAGE_GONE",
+            message="the image registry.example/web:1.4 is not there",
+            hint="push it, or correct containers.main.image",
+            logs=tuple(f"line {at}" for at in range(12)),
+            steps=(failed,),
+        ),
+        "h3/agent-7": ActionEnded(id="h3/agent-7", end="unknown", code="E_LOST", message="the reply never came"),
+        "h3/agent-8": ActionEnded(id="h3/agent-8", end="skipped", message="another replacement of its profile failed"),
+        "h2/old-1": ActionEnded(id="h2/old-1", end="done"),
+        "h2/web-3": ActionEnded(id="h2/web-3", end="done"),
+        "h2/gone-1": ActionEnded(id="h2/gone-1", end="done"),
+        "h2/canary-3": ActionEnded(id="h2/canary-3", end="interrupted", message="stopped by a person"),
+    }
+    return PassEnded(
+        pass_id=plan.pass_id,
+        started_at=b.T0,
+        finished_at=b.later(seconds=41),
+        actions=tuple(ends[action.id] for action in plan.actions),
+        locked={"h7": "anna@desk (pid 4711) since 2025-06-01 11:58:00 UTC"},
+    )
+
+
+def statuses() -> Statuses:
+    """Fold the sample pass."""
+    plan = sample.everything()
+    looks = {name: b.a_reachable(snapshot=b.a_snapshot(host=name)) for name in ("h1", "h2", "h3", "h4")}
+    gone = {name: b.an_unreachable(reason=f"{name} did not answer within 10 s") for name in ("h9", "h11")}
+    return fold(Statuses(), plan, b.an_observed({**looks, **gone}), a_pass(plan), b.later(seconds=41))
+
+
+def host_page() -> str:
+    """Draw a host with a bit of everything."""
+    tomb = b.a_seen(b.a_sandbox("old-1"), name=f"{b.docker_name('old-1')}.tomb-1748779200")
+    copied = b.a_seen(name="sbx-lab.copy.main")
+    view = b.a_view(
+        b.a_seen(),
+        tomb,
+        copied,
+        neighbours=(b.a_neighbour(),),
+        markers=(SeenMarker(folder="deadbeef", marker=None, fault="it is not JSON"),),
+    )
+    gpu = Gpu(
+        index=0,
+        name="A100\x1b[31m",
+        memory_total_bytes=40 << 30,
+        memory_used_bytes=0,
+        utilisation_percent=None,
+        driver="550.54",
+        cuda="12.4",
+    )
+    facts = b.a_snapshot(
+        gpus=(gpu,),
+        pressure_cpu=Pressure(some_avg10_percent=1.5, full_avg10_percent=None),
+        missing={"docker_disk": "not asked"},
+    )
+    return host_text("h1", snapshot=facts, view=view, fleet=b.FLEET, now=NOW)
+
+
+def doctor_page() -> str:
+    """Draw three findings."""
+    return doctor_text(
+        {
+            "h1": (
+                Finding(check="address", ok=True, message="10.20.0.5 answers on port 22 after 0.4 ms"),
+                Finding(
+                    check="host key",
+                    ok=False,
+                    message="the key is another one than the pinned",
+                    code="E_HOST_KEY",
+                    hint="ask who changed it; `reconcile host add` shows the new one",
+                ),
+                Finding(check="docker socket", ok=None, message="not tried"),
+            )
+        }
+    )
+
+
+def live_view() -> str:
+    """Draw an apply half-way."""
+    progress = Progress(total=9)
+    for event in (
+        Began(sample.created(), b.T0),
+        Stepped("h1/web-1", "pulling 120/340 MB"),
+        Began(sample.drifted(), b.later(seconds=2)),
+        Ended("h1/db-1", "done"),
+        Began(sample.replaced_start_first(), b.later(seconds=30)),
+        Stepped("h3/agent-8", "wait until main is ready: \x1b[2J a very long answer that does not fit in the line"),
+    ):
+        progress = advance(progress, event)
+    return plain(live_page(progress, now=b.later(seconds=65), width=80))
+
+
+def as_json(plan: Plan) -> str:
+    """Draw the document of a plan."""
+    return msgspec.json.format(msgspec.json.encode(plan_json(plan)), indent=2).decode() + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "plan-everything-140.txt": lambda: plan_text(sample.everything(), width=140),
+    "plan-everything-80.txt": lambda: plan_text(sample.everything(), width=80),
+    "plan-calm.txt": lambda: plan_text(sample.calm(), age_s=3),
+    "plan-only-held.txt": lambda: plan_text(sample.only_held(), width=80),
+    "plan-refused.txt": lambda: plan_text(sample.refused()),
+    "plan-hostile.txt": lambda: plan_text(sample.hostile()),
+    "plan-everything.json": lambda: as_json(sample.everything()),
+    "outcome.txt": lambda: outcome_text(sample.everything(), a_pass(sample.everything())),
+    "status.txt": lambda: status_text(statuses(), now=NOW),
+    "status-wide.txt": lambda: status_text(statuses(), now=NOW + timedelta(hours=30), wide=True),
+    "status-nothing.txt": lambda: status_text(Statuses(), now=NOW),
+    "host.txt": host_page,
+    "doctor.txt": doctor_page,
+    "live.txt": live_view,
+    "error.txt": lambda: error_text("no\x1b[1m way", code="E_X", hint="try\nthis") + warning_text("careful"),
+}
+
+if __name__ == "__main__":
+    for name, draw in PAGES.items():
+        (HERE / name).write_text(draw(), encoding="utf-8")
