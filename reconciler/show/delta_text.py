@@ -17,14 +17,22 @@ _NAMES = {
     "containers_running": "containers",
 }
 
+_LEAST = 0.005
+"""Less than this would be written as zero."""
+
 
 def delta_line(delta: ProvisionDelta) -> str:
-    """Say each dimension's change with its spread (`±`, the larger of before and after), then what is not known."""
+    """Say each change that is larger than its spread (`±`, the larger of before and after), then what is not known.
+
+    What stayed within its spread is noise, and is in the status file for who wants it.
+    """
     said = [
-        f"{_NAMES[name]} {_amount(name, change)}{_spread(delta, name)}"
+        f"{_NAMES[name]} {_amount(name, change)}{_spread_in_words(delta, name)}"
         for name in _NAMES
-        if (change := (delta.change or {}).get(name)) is not None
+        if (change := (delta.change or {}).get(name)) is not None and abs(change) > max(_spread(delta, name), _LEAST)
     ]
+    if delta.change and not said:
+        said = ["nothing beyond the noise"]
     reasons: dict[str, list[str]] = {}
     for name, why in delta.missing.items():
         reasons.setdefault(why, []).append(_NAMES.get(name, name))
@@ -39,9 +47,13 @@ def _amount(name: str, change: float) -> str:
     return f"{change:+.0f}" if name == "containers_running" else f"{change:+.2f}"
 
 
-def _spread(delta: ProvisionDelta, name: str) -> str:
+def _spread(delta: ProvisionDelta, name: str) -> float:
     spreads = [reading.spread.get(name, 0.0) for reading in (delta.before, delta.after) if reading is not None]
-    widest = max(spreads, default=0.0)
+    return max(spreads, default=0.0)
+
+
+def _spread_in_words(delta: ProvisionDelta, name: str) -> str:
+    widest = _spread(delta, name)
     if widest <= 0:
         return ""
     return f" ±{size(widest) if name.endswith('_bytes') else f'{widest:.2f}'}"

@@ -14,7 +14,7 @@ FORMAT = "reconciler-plan-view/1"
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
-    """Give the document: `format`, `fleet`, `revision`, `summary`, `actions`, `held_back`."""
+    """Give the document, with the keys that scripts may rely on; more may be added, none goes."""
     return {
         "format": FORMAT,
         "fleet": plan.fleet,
@@ -22,6 +22,8 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "summary": msgspec.to_builtins(plan.summary),
         "actions": [action_json(action) for action in plan.actions],
         "held_back": [held_json(held) for held in plan.held],
+        "unknown_hosts": plan.unknown_hosts,
+        "refused": [cause.text for cause in plan.refused],
     }
 
 

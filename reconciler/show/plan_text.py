@@ -17,6 +17,9 @@ from reconciler.show.words import count, natural, place, revision, span
 if TYPE_CHECKING:
     from rich.text import Text
 
+UNVERSIONED = "none"
+"""The revision of specs that are in no repository."""
+
 WIDTH = 100
 """Columns to lay out for where nobody says how many there are."""
 
@@ -163,5 +166,6 @@ def _no_changes(plan: Plan, *, age_s: float | None) -> Line:
     sandboxes = count(len(matching), "sandbox")
     verb = "matches" if len(matching) == 1 else "match"
     age = "" if age_s is None else f" (observed {span(age_s)} ago)"
-    text = f" {sandboxes} on {count(hosts, 'host')} {verb} {revision(plan.revision)}{age}."
+    what = "the specs" if plan.revision == UNVERSIONED else revision(plan.revision)
+    text = f" {sandboxes} on {count(hosts, 'host')} {verb} {what}{age}."
     return line(Span("No changes.", "good"), text)

@@ -21,7 +21,7 @@ from tests.lab.missing import LabMissing
 Generation = Literal["path", "bookworm", "trixie"]
 GENERATIONS: tuple[Generation, ...] = get_args(Generation)
 
-_FORMAT = 1  # raise it when the tables below change, so that old caches are filled anew
+_FORMAT = 2  # raise it when the tables below change, so that old caches are filled anew
 MACHINE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _BIN_FOLDERS = ("usr/sbin", "usr/bin", "sbin", "bin")
 _ENGINE_PROGRAMS = ("dockerd", "docker", "containerd", "containerd-shim-runc-v2", "runc", "docker-proxy")
@@ -30,6 +30,7 @@ _TOOLS: Mapping[str, str] = {
     "sshd": "openssh-server",
     "busybox": "busybox-static",
     "ip": "iproute2",
+    "strace": "strace",
 }
 # Suite -> packages. Debian 12's runc serves both generations; tini is what `init: true` runs in a container.
 _ENGINES: Mapping[Generation, Mapping[str, Sequence[str]]] = {
@@ -94,6 +95,18 @@ def programs(generation: Generation) -> Programs:
         for name in _PATH_PROGRAMS:
             found.find(name)
     return found
+
+
+def tools() -> Programs:
+    """Return the programs that tests use besides engines, fetching what is not here yet. Errors: `LabMissing`."""
+    folder = _filled("tools")
+    bins = [folder / "root" / part for part in _BIN_FOLDERS]
+    return Programs(
+        generation="path",
+        path=":".join([*(str(path) for path in bins if path.is_dir()), _machine_path()]),
+        library_path=":".join(str(path) for path in _library_folders(folder)) if _needs_libraries([folder]) else "",
+        root=None,
+    )
 
 
 def _machine_path() -> str:

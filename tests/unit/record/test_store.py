@@ -22,6 +22,7 @@ from reconciler.record.fold import fold, records_of
 from reconciler.record.schema import schemas
 from reconciler.record.store import StatusStore
 from tests import builders as b
+from tests.lab.packages import tools
 from tests.unit.record.test_fold import made
 
 ROOT = Path(__file__).parents[3]
@@ -370,7 +371,7 @@ def test_a_writer_that_is_killed_leaves_every_file_whole(tmp_path: Path) -> None
         assert not list(folder.rglob(".new-*"))
 
 
-STRACE = ("strace", "-f", "-qq", "-e", "trace=fsync", "-e", "inject=fsync:error=EIO", "-o", "/dev/null")
+STRACE = ("-f", "-qq", "-e", "trace=fsync", "-e", "inject=fsync:error=EIO", "-o", "/dev/null")
 FLUSHER = """
 import sys
 from pathlib import Path
@@ -395,8 +396,9 @@ def test_a_flush_that_fails_is_an_error_and_the_old_file_stays(tmp_path: Path) -
     store_in(tmp_path / "status", some())
     before = files_of(tmp_path / "status")
     done = subprocess.run(
-        [*STRACE, sys.executable, "-c", FLUSHER, str(tmp_path / "status")],
+        [tools().find("strace"), *STRACE, sys.executable, "-c", FLUSHER, str(tmp_path / "status")],
         cwd=ROOT,
+        env={**os.environ, **tools().env, "PATH": tools().path},
         capture_output=True,
         text=True,
         check=True,

@@ -20,7 +20,16 @@ STAMP = stream.Stamp(b.T0, "p-1")
 
 def test_a_plan_has_exactly_the_keys_that_scripts_rely_on() -> None:
     document = json.loads(msgspec.json.encode(plan_json(sample.everything())))
-    assert list(document) == ["format", "fleet", "revision", "summary", "actions", "held_back"]
+    assert list(document) == [
+        "format",
+        "fleet",
+        "revision",
+        "summary",
+        "actions",
+        "held_back",
+        "unknown_hosts",
+        "refused",
+    ]
     assert set(document["summary"]) == {
         "create", "update", "replace", "destroy", "adopt", "forget", "reap", "unknown", "held_back",
     }  # fmt: skip
