@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -138,10 +138,16 @@ async def apply_pass(question: Question, setting: Setting, *, saved: Plan | None
                 await _close(sighting)
                 sighting = await _look(question, records_of(loaded.statuses), setting.doors.host, clock)
                 _still_good(planned.plan, _plan(question, sighting, loaded.statuses))
-            ended = None if answer is Answer.NO else await _carry_out(planned.plan, question, sighting, setting)
-            ended = await _ask_the_others(planned, ended, question, sighting, clock)
-            now = clock.now()
-            store.save(fold(loaded.statuses, planned.plan, sighting.observed, ended, now, desired=question.desired))
+            with contextlib.ExitStack() as stack:
+                ended = None
+                if answer is not Answer.NO:
+                    journal = stack.enter_context(_journal(store.folder, planned.plan, clock))
+                    ended = await _carry_out(planned.plan, question, sighting, setting, journal)
+                told = await _ask_the_others(planned, ended, question, sighting, clock)
+                now = clock.now()
+                store.save(fold(loaded.statuses, planned.plan, sighting.observed, told, now, desired=question.desired))
+                if ended is not None:
+                    journal.finish(ended)
         finally:
             await _close(sighting)
     return Passed(planned=planned, ended=ended)
@@ -208,24 +214,23 @@ def _still_good(saved: Plan, fresh: Plan) -> Plan:
     return msgspec.structs.replace(saved, refused=fresh.refused)
 
 
-async def _carry_out(made: Plan, question: Question, sighting: Sighting, setting: Setting) -> PassEnded:
-    with _journal(setting.store.folder, made, setting.clock) as journal:
-        ended = await apply(
-            made,
-            hosts=sighting.readers,  # type: ignore[arg-type]  # opened by doors.host, so each is a Host
-            secrets=question.request.secrets,
-            limits=question.desired.limits,
-            journal=journal,
-            observer=setting.observer,
-            clock=setting.clock,
-            owner=setting.owner,
-            interrupt=setting.interrupt,
-        )
-        journal.finish(ended)
-        return ended
+async def _carry_out(
+    made: Plan, question: Question, sighting: Sighting, setting: Setting, journal: Journal
+) -> PassEnded:
+    return await apply(
+        made,
+        hosts=sighting.readers,  # type: ignore[arg-type]  # opened by doors.host, so each is a Host
+        secrets=question.request.secrets,
+        limits=question.desired.limits,
+        journal=journal,
+        observer=setting.observer,
+        clock=setting.clock,
+        owner=setting.owner,
+        interrupt=setting.interrupt,
+    )
 
 
-@contextmanager
+@contextlib.contextmanager
 def _journal(folder: Path, made: Plan, clock: Clock) -> Iterator[Journal]:
     journal = Journal.begin(folder, made, now=clock.now)
     try:

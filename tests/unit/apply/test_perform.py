@@ -178,7 +178,7 @@ def test_a_name_taken_by_another_after_a_lost_request_is_no_success() -> None:
         host.world.add_foreign_container(NAME)
         passed = await stage.walk(creating("web-1"))
         assert ends(passed) == {"h1/web-1": "failed"}
-        assert passed.actions[0].code == "E_NAME_TAKEN"
+        assert passed.actions[0].code == "E_NAME_CONFLICT"
 
     play(scene)
 

@@ -56,14 +56,14 @@ def test_a_dependency_ends_before_its_dependent_starts_also_on_another_host() ->
 def test_what_depends_on_a_failure_is_skipped_down_the_whole_chain() -> None:
     async def scene() -> None:
         stage = Stage()
-        no = NotDone("E_IMAGE_ABSENT", "there is no such image")
+        no = NotDone("E_IMAGE", "there is no such image")
         stage.host("h1", EffectFault(trouble=Refuse(no), kind="create_container"))
         passed = await stage.walk(
             creating("one"), creating("two", after=("h1/one",)), creating("three", after=("h1/two",)), creating("four")
         )
         assert ends(passed) == {"h1/one": "failed", "h1/two": "skipped", "h1/three": "skipped", "h1/four": "done"}
         one, two, three, _ = passed.actions
-        assert one.code == "E_IMAGE_ABSENT"
+        assert one.code == "E_IMAGE"
         assert one.message == "step 1: there is no such image"
         assert two.message == "it comes after h1/one, which failed"
         assert three.message == "it comes after h1/two, which was skipped"

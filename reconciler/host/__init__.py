@@ -1,0 +1,55 @@
+"""Speak SSH and Docker: the only room that does, and the only door through which a host is ever changed.
+
+`open_reader` gives what plan, status and inspect may have: it cannot change anything, down to the wire. `open_host`
+adds the one door for mutations, which opens only while the host's lock is held. Both connect with the first call, and
+again after the connection was lost. Reads come back whole or raise; mutations never raise and end as `Done`, `NotDone`
+or `Unknown`. The in-memory host in `reconciler.host.memory` speaks the same, and one contract suite checks both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reconciler.host.dial import Gate
+    from reconciler.host.interface import Host, Reader
+    from reconciler.model.access import HostAccess
+
+__all__ = ["open_gate", "open_host", "open_reader"]
+
+
+def open_gate() -> Gate:
+    """Bound how many logins run at once: one for a whole process, given to every host that it opens."""
+    from reconciler.host.dial import Gate  # noqa: PLC0415  # the engine's client takes 0.2 s to import
+
+    return Gate()
+
+
+def open_reader(access: HostAccess, *, gate: Gate) -> Reader:
+    """Give a host that can only be read."""
+    from reconciler.host.real import DockerReaderHost  # noqa: PLC0415  # same
+
+    return DockerReaderHost(access, gate=gate)
+
+
+def open_host(
+    access: HostAccess,
+    *,
+    gate: Gate,
+    clock: Callable[[], datetime],
+    registries: tuple[tuple[str, str, str], ...] = (),
+) -> Host:
+    """Give a host that can be read and changed.
+
+    Args:
+        access: how to reach it.
+        gate: bounds the logins of the whole process.
+        clock: the controller's.
+        registries: (host, username, password) of each registry that pulls may log in to; sent with a pull, stored
+            nowhere.
+    """
+    from reconciler.host.real import DockerHost  # noqa: PLC0415  # same
+
+    return DockerHost(access, gate=gate, clock=clock, registries=registries)

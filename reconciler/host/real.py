@@ -1,0 +1,400 @@
+"""Be a real host: one connection, every read whole or an error, and one door for every mutation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from reconciler.errors import HostError, ReadFailed
+from reconciler.host.decode import decode_container, decode_image, decode_list, decode_networks, decode_volumes
+from reconciler.host.foreign import DockerRefused
+from reconciler.host.interface import Busy, Lease, Progress, Question
+from reconciler.host.look import FilesSeen, look_at_files
+from reconciler.host.replies import InfoReply, read_reply
+from reconciler.model import labels as label
+from reconciler.model.effect import Effect, NotDone, Outcome
+from reconciler.model.names import parse_derived
+from reconciler.model.observed import (
+    HostIdentity,
+    HostView,
+    ImageAbsent,
+    ImageFact,
+    Neighbour,
+    SeenContainer,
+)
+from reconciler.model.text import bind
+
+if TYPE_CHECKING:
+    from reconciler.host.dial import Gate
+    from reconciler.host.docker import DockerReader
+    from reconciler.host.link import Link
+    from reconciler.model.access import HostAccess
+    from reconciler.model.probe import Probe, ProbeResult
+    from reconciler.model.snapshot import HostSnapshot
+
+INSPECTS = 16
+"""Inspections at once: more only wait inside the engine."""
+
+LOG_LINES_MAX = 10_000
+
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class EngineFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what an engine says of itself; read once for each connection."""
+
+    root: str
+    id: str
+    version: str
+    api: str
+    security_options: tuple[str, ...]
+
+
+class DockerReaderHost:
+    """Read one host. It has no way to change anything, down to the wire.
+
+    Args:
+        access: how to reach it. `base_dir` may begin with `${host.home}`.
+        gate: bounds the logins of the whole process.
+    """
+
+    def __init__(self, access: HostAccess, *, gate: Gate) -> None:
+        self._access = access
+        self._gate = gate
+        self._link: Link | None = None
+        self._dialling = asyncio.Lock()
+        self._facts: EngineFacts | None = None
+        self._base_dir: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Give the host's name in the specs."""
+        return self._access.name
+
+    async def identify(self) -> HostIdentity:
+        """Say whose machine answers. Raises `ConnectFailed` or `ReadFailed`."""
+        link = await self._reach()
+        files, facts = await _both(self._see(link), self._engine(link))
+        return _identity(files, facts)
+
+    async def look(self, question: Question, *, now: Callable[[], datetime]) -> HostView:
+        """Look once, in full. Raises `ReadFailed` or `ConnectFailed`; never returns part of an answer."""
+        link = await self._reach()
+        read = await link.reader()
+        try:
+            async with asyncio.TaskGroup() as group:
+                facts = group.create_task(self._engine(link))
+                files = group.create_task(self._see(link, markers=True, paths=question.paths, hashed=question.hashed))
+                listed = group.create_task(read.list_containers())
+                networks = group.create_task(read.list_networks())
+                volumes = group.create_task(read.list_volumes())
+                asked = group.create_task(self._images(read, question.images))
+                everyone = decode_list(await listed, host=self.name)
+                ours = tuple(one for one in everyone if is_of_fleet(one.name, one.labels, fleet=question.fleet))
+                seen = await self._inspect(read, ours)
+                images = await self._images(read, sorted({one.image_id for one in seen}))
+        except ExceptionGroup as failed:
+            raise first_failure(failed) from failed
+        known = {one.full_id for one in ours}
+        return HostView(
+            identity=_identity(files.result(), facts.result()),
+            observed_at=now(),
+            host_clock_epoch_s=files.result().clock_epoch_s,
+            containers=seen,
+            neighbours=tuple(one for one in everyone if one.full_id not in known),
+            networks=tuple(
+                one
+                for one in decode_networks(networks.result(), host=self.name)
+                if is_of_fleet(one.name, one.labels, fleet=question.fleet)
+            ),
+            volumes=tuple(
+                one
+                for one in decode_volumes({"Volumes": volumes.result()}, host=self.name)
+                if is_of_fleet(one.name, one.labels, fleet=question.fleet)
+            ),
+            images={**images, **asked.result()},
+            paths=files.result().paths,
+            markers=files.result().markers,
+            taken_ports={port: one.name for one in everyone for port in one.ports},
+        )
+
+    async def facts(self, container_ids: tuple[str, ...], *, now: Callable[[], datetime]) -> HostSnapshot:
+        """Collect the host's counters, twice within 200 ms for the rates. Raises `ReadFailed` or `ConnectFailed`."""
+        from reconciler.host.collector import collect  # noqa: PLC0415  # few callers need it
+        from reconciler.host.facts import add_engine_facts  # noqa: PLC0415  # same
+
+        link = await self._reach()
+        engine = await self._engine(link)
+        read = await link.reader()
+        try:
+            snapshot, listed = await _both(
+                collect(
+                    link.held,
+                    base_dir=await self._own_folder(link),
+                    docker_root=engine.root,
+                    now=now,
+                    container_ids=container_ids,
+                ),
+                read.list_containers(),
+            )
+        except DockerRefused as refused:
+            raise as_read_failure(refused) from refused
+        return add_engine_facts(snapshot, containers=listed)
+
+    async def find(self, name: str) -> SeenContainer | None:
+        """Inspect one container by its exact Docker name or full id; None only when the host says it is absent."""
+        read = await (await self._reach()).reader()
+        raw = await self._asked(read.inspect_container(name))
+        if raw is None:
+            return None
+        seen = decode_container(raw, host=self.name)
+        # The engine also takes part of an id; who is found that way is not whom was asked for.
+        return seen if name in (seen.full_id, seen.name) else None
+
+    async def probe(self, probe: Probe, container: str) -> ProbeResult:
+        """Ask one probe once, of the container with this Docker name. Raises `ReadFailed` or `ConnectFailed`."""
+        from reconciler.host.probing import ask  # noqa: PLC0415  # few callers need it
+
+        link = await self._reach()
+        read = await link.reader()
+        return await self._asked(ask(probe, container, link=link, read=read, write=None))
+
+    async def logs(self, full_id: str, *, lines: int) -> tuple[str, ...]:
+        """Read the last lines of a container's output, control characters escaped."""
+        from reconciler.host.probing import read_asked, split_lines  # noqa: PLC0415  # few callers need it
+
+        read = await (await self._reach()).reader()
+        raw = await self._asked(read.inspect_container(full_id))
+        if raw is None:
+            raise ReadFailed(f"host {self.name} has no container {full_id}", code="E_TARGET_GONE")
+        asked = read_asked(raw, host=self.name)
+        if lines <= 0:
+            return ()
+        count = min(lines, LOG_LINES_MAX)
+        data = await self._asked(read.logs(asked.seen.full_id, lines=count, tty=asked.tty))
+        return tuple(_escape(line) for line in list(split_lines(data))[-count:])
+
+    async def close(self) -> None:
+        """Close the connection; safe to call twice."""
+        link, self._link = self._link, None
+        if link is not None:
+            await link.close()
+
+    # How it is done --------------------------------------------------------------------------------------------------
+
+    async def _reach(self) -> Link:
+        """Give the connection, making it when there is none or it was lost."""
+        from reconciler.host.dial import dial  # noqa: PLC0415  # the engine's client is heavy
+
+        async with self._dialling:
+            if self._link is not None and self._link.is_lost:
+                await self.close()
+            if self._link is None:
+                # Another connection may lead to another machine: nothing that was learned is carried over.
+                self._facts, self._base_dir = None, None
+                self._link = await dial(self._access, self._gate)
+            return self._link
+
+    async def _engine(self, link: Link) -> EngineFacts:
+        if self._facts is None:
+            read = await link.reader()
+            raw, version = await self._asked(_both(read.info(), read.version()))
+            info = read_reply(raw, InfoReply, host=self.name, what="the engine's description of itself")
+            self._facts = EngineFacts(
+                root=info.docker_root_dir,
+                id=info.id,
+                version=info.server_version or version.engine,
+                api=version.api,
+                security_options=tuple(sorted(info.security_options or ())),
+            )
+        return self._facts
+
+    async def _see(
+        self, link: Link, *, markers: bool = False, paths: Iterable[str] = (), hashed: Iterable[str] = ()
+    ) -> FilesSeen:
+        seen = await look_at_files(
+            link.held,
+            host=self.name,
+            base_dir=self._access.base_dir,
+            markers=markers,
+            paths=paths,
+            hashed=hashed,
+        )
+        self._base_dir = seen.base_dir
+        return seen
+
+    async def _own_folder(self, link: Link) -> str:
+        if self._base_dir is None:
+            await self._see(link)
+        return self._base_dir or self._access.base_dir
+
+    async def _inspect(self, read: DockerReader, ours: Iterable[Neighbour]) -> tuple[SeenContainer, ...]:
+        """Inspect containers, a few at a time. One that went between list and inspection is gone, says the host."""
+        slots = asyncio.Semaphore(INSPECTS)
+
+        async def one(full_id: str) -> SeenContainer | None:
+            async with slots:
+                raw = await read.inspect_container(full_id)
+            return None if raw is None else decode_container(raw, host=self.name)
+
+        found = await _all([one(neighbour.full_id) for neighbour in ours])
+        return tuple(seen for seen in found if seen is not None)
+
+    async def _images(self, read: DockerReader, references: Iterable[str]) -> dict[str, ImageFact | ImageAbsent]:
+        slots = asyncio.Semaphore(INSPECTS)
+
+        async def one(reference: str) -> ImageFact | ImageAbsent:
+            async with slots:
+                raw = await read.inspect_image(reference)
+            return ImageAbsent() if raw is None else decode_image(raw, host=self.name)
+
+        asked = tuple(dict.fromkeys(references))
+        return dict(zip(asked, await _all([one(reference) for reference in asked]), strict=True))
+
+    async def _asked(self, call: Awaitable[T]) -> T:
+        """Await a read; what the engine refuses to answer is a failed read."""
+        try:
+            return await call
+        except DockerRefused as refused:
+            raise as_read_failure(refused) from refused
+
+
+class DockerHost(DockerReaderHost):
+    """Read and change one host.
+
+    Args:
+        access, gate: as for `DockerReaderHost`.
+        clock: the controller's clock, for what the lock shows to those who find it taken.
+        registries: (host, username, password) of each registry that pulls may log in to.
+    """
+
+    def __init__(
+        self,
+        access: HostAccess,
+        *,
+        gate: Gate,
+        clock: Callable[[], datetime],
+        registries: tuple[tuple[str, str, str], ...] = (),
+    ) -> None:
+        super().__init__(access, gate=gate)
+        self._clock = clock
+        self._registries = registries
+        self._images_known: dict[str, ImageFact] = {}
+        self._lease: Lease | None = None
+        self._leased: Link | None = None
+
+    async def hold(self, owner: str) -> Lease | Busy:
+        """Take the host's lock, or learn who has it. Raises `ConnectFailed` or `ReadFailed`."""
+        from reconciler.host.lock import hold  # noqa: PLC0415  # plan and status need none
+
+        link = await self._reach()
+        base_dir = await self._own_folder(link)
+        since = self._clock().isoformat(timespec="seconds")
+        taken = await hold(link.shell, base_dir=base_dir, holder=owner, since=since)
+        if not isinstance(taken, Busy):
+            self._lease, self._leased = taken, link
+        return taken
+
+    async def effect(self, effect: Effect, *, secrets: dict[str, str], progress: Progress | None = None) -> Outcome:
+        """Do one effect over the connection that holds the lock. Never raises."""
+        from reconciler.host.docker_writer import RegistryLogin  # noqa: PLC0415  # plan and status change nothing
+        from reconciler.host.effects import perform  # noqa: PLC0415  # same
+        from reconciler.host.engine import Engine  # noqa: PLC0415  # same
+        from reconciler.host.files import HostFiles  # noqa: PLC0415  # same
+
+        link = self._leased
+        if self._lease is None or link is None or self._lease.lost or link.is_lost:
+            return NotDone("E_NO_LEASE", f"the lock of host {self.name} is not held, so nothing is changed there")
+        try:
+            files = HostFiles(link.shell, base_dir=await self._own_folder(link))
+            engine = Engine(
+                self.name,
+                read=await link.reader(),
+                write=await link.writer(),
+                images=self._images_known,
+                logins=tuple(RegistryLogin(host=one[0], username=one[1], password=one[2]) for one in self._registries),
+                progress=progress,
+            )
+        except HostError as error:
+            return NotDone(error.code, error.message, error.hint, transient=True)
+        return await perform(bind(effect, secrets), engine=engine, files=files)
+
+    async def probe(self, probe: Probe, container: str) -> ProbeResult:
+        """Ask one probe once, of the container with this Docker name. Raises `ReadFailed` or `ConnectFailed`."""
+        from reconciler.host.probing import ask  # noqa: PLC0415  # few callers need it
+
+        link = await self._reach()
+        read, write = await link.reader(), await link.writer()
+        return await self._asked(ask(probe, container, link=link, read=read, write=write))
+
+
+def is_of_fleet(name: str, labels: dict[str, str], *, fleet: str) -> bool:
+    """Tell whether an object claims to be a fleet's, by its label or by its name; that alone proves nothing."""
+    derived = parse_derived(name)
+    return labels.get(label.PREFIX + "fleet") == fleet or (derived is not None and derived.fleet == fleet)
+
+
+def as_read_failure(refused: DockerRefused) -> ReadFailed:
+    """Turn the engine's refusal to answer a read into a failed read."""
+    return ReadFailed(refused.message, code=refused.code, hint=refused.hint, transient=refused.transient)
+
+
+async def _all(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run reads side by side; the first that fails ends the others."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except ExceptionGroup as failed:
+        raise first_failure(failed) from failed
+    return [task.result() for task in tasks]
+
+
+async def _both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tuple[T, U]:
+    """Run two reads side by side; the first that fails ends the other."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            first, second = group.create_task(one), group.create_task(other)
+    except ExceptionGroup as failed:
+        raise first_failure(failed) from failed
+    return first.result(), second.result()
+
+
+def first_failure(failed: ExceptionGroup[Exception]) -> Exception:
+    """Pick what a group of failed reads comes to: a bug before all else, then whatever failed first."""
+    flat: list[Exception] = []
+    waiting: list[Exception] = list(failed.exceptions)
+    while waiting:
+        error = waiting.pop(0)
+        if isinstance(error, ExceptionGroup):
+            waiting = [*error.exceptions, *waiting]
+        else:
+            flat.append(error)
+    chosen = next((error for error in flat if not isinstance(error, HostError)), flat[0])
+    return as_read_failure(chosen) if isinstance(chosen, DockerRefused) else chosen
+
+
+def _identity(files: FilesSeen, facts: EngineFacts) -> HostIdentity:
+    return HostIdentity(
+        host_id=files.host_id,
+        home=files.home,
+        uid=files.uid,
+        gid=files.gid,
+        base_dir=files.base_dir,
+        docker_root=facts.root,
+        docker_id=facts.id or None,
+        machine_id=files.machine_id,
+        boot_id=files.boot_id,
+        engine_version=facts.version,
+        api_version=facts.api,
+        security_options=facts.security_options,
+    )
+
+
+def _escape(line: str) -> str:
+    return "".join(char if char.isprintable() or char == "\t" else f"\\x{ord(char):02x}" for char in line)

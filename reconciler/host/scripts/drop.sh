@@ -1,0 +1,52 @@
+# Remove $3 from the folder $2 below the root $1, if its device and inode are $4 (`-`: if it is a plain file).
+[ -e "$1" ] || [ -L "$1" ] || answer gone
+root=$1
+enter_root "$root" given
+# What an interrupted removal left behind. Nobody looks into it, so an hour's margin is only politeness.
+find . -maxdepth 1 -type d -name '.trash-*' -mmin +60 -exec rm -rf {} + 2>/dev/null
+descend "$2" must
+[ -L "./$3" ] && refuse E_PATH_LINK "$at/$3 is a symbolic link"
+[ -e "./$3" ] || answer gone
+found=$(stat -c '%d:%i' "./$3" 2>&1) || answer gone
+if [ "$4" = - ]; then
+  [ -f "./$3" ] || refuse E_PATH_KIND "$at/$3 is not a plain file, and only such a one is removed by its path alone"
+fi
+[ "$4" = - ] || [ "$found" = "$4" ] || refuse E_PATH_CHANGED "$at/$3 is another one than before"
+[ "${found%%:*}" = "$(stat -c '%d' "$root")" ] || refuse E_PATH_MOUNT "$at/$3 lies on another disk than $root"
+# The kernel writes blanks and backslashes of mount points in octal.
+in_octal() {
+  case $1 in *[\ \\]*) printf '%s' "$1" | sed 's/\\/\\134/g; s/ /\\040/g' ;; *) printf '%s' "$1" ;; esac
+}
+whole=$(in_octal "$at/$3")
+top=$(in_octal "$root")
+while read -r _ _ _ _ mounted _; do
+  case $mounted in "$whole" | "$whole"/*) refuse E_PATH_MOUNT "something is mounted at $mounted" ;; esac
+  # mv would copy across a mount on the way, and then remove the original.
+  case $mounted in "$top"/*)
+    case $whole in "$mounted"/*) refuse E_PATH_MOUNT "something is mounted at $mounted, on the way there" ;; esac
+    ;;
+  esac
+done </proc/self/mountinfo
+if [ "$(id -u)" != 0 ]; then
+  other=$(find "./$3" -xdev -type d ! -user "$(id -u)" 2>/dev/null | head -n 1)
+  [ -z "$other" ] || refuse E_PATH_OWNER "$at/${other#./} belongs to another user, so it cannot be emptied"
+fi
+
+trash=$(mktemp -d "$root/.trash-XXXXXX" 2>&1) || failed "$trash"
+if ! said=$(mv -T "./$3" "$trash/x" 2>&1); then
+  rmdir "$trash"
+  failed "$said"
+fi
+cd -P "$trash" 2>/dev/null && [ "$(pwd -P)" = "$trash" ] || refuse E_PATH_LINK "$trash was exchanged"
+if [ -L ./x ] || [ "$(stat -c '%d:%i' ./x)" != "$found" ]; then
+  cd -P "$root" && mv -T "$trash" "$root/.kept-${trash##*.trash-}"
+  refuse E_PATH_CHANGED "$at/$3 was exchanged at the last moment; what stood there is kept as $root/.kept-${trash##*.trash-}"
+fi
+# busybox has no such option; the mounts were looked for above.
+bounded=''
+rm -f --one-file-system ./none 2>/dev/null && bounded=--one-file-system
+# shellcheck disable=SC2086  # one word or none
+said=$(rm -rf $bounded -- ./x 2>&1)
+[ -e ./x ] && failed "$said"
+cd -P "$root" && rmdir "$trash"
+answer dropped

@@ -1,0 +1,111 @@
+# Print who we are on this host, what stands below its base folder, and what stands at the asked paths. Changes nothing.
+# Input, one per line: `base PATH`, `markers`, `path PATH`, `hash PATH`. Output ends with `END <lines>`.
+LC_ALL=C
+export LC_ALL
+set -f
+newline='
+'
+out=''
+say() { out="$out$1$newline"; }
+# Stat everything in one process; what it complains about comes after what it found, never in the middle.
+see() {
+  { said=$(stat -c 'seen %f %u %g %s %Y %d:%i %n' -- "$@" 2>&1 1>&3 3>&-); } 3>&1
+  [ -z "$said" ] || printf '%s\n' "$said"
+}
+first_line() {
+  line=''
+  IFS= read -r line 2>/dev/null <"$1" || [ -n "$line" ]
+}
+
+base=''
+markers=''
+paths=''
+hashed=''
+while IFS= read -r line; do
+  case $line in
+    'base '*) base=${line#base } ;;
+    markers) markers=yes ;;
+    'path '*) paths="$paths${line#path }$newline" ;;
+    'hash '*) hashed="$hashed${line#hash }$newline" ;;
+  esac
+done
+
+say "clock $(date +%s)"
+say "user $(id -u) $(id -g)"
+home=$(cd -P "$HOME" 2>/dev/null && pwd -P) || home=$HOME
+say "home $home"
+# shellcheck disable=SC2016  # the text itself
+case $base in '${host.home}'*) base=$home${base#'${host.home}'} ;; esac
+say "base $base"
+first_line /etc/machine-id && say "machine $line"
+first_line /proc/sys/kernel/random/boot_id && say "boot $line"
+
+if said=$(stat -c '%u' "$base" 2>&1); then
+  if real=$(cd -P "$base" 2>/dev/null && pwd -P) && [ -r "$base" ]; then
+    if [ "$real" != "$base" ]; then
+      say "fault $base is a symbolic link, or below one: it means $real"
+    elif [ "$said" != "$(id -u)" ]; then
+      say "fault $base belongs to another user (uid $said)"
+    fi
+  else
+    say "fault $base is not a folder that we can read"
+  fi
+  if [ -L "$base/.host-id" ]; then
+    say "fault $base/.host-id is a symbolic link"
+  elif [ -e "$base/.host-id" ]; then
+    if first_line "$base/.host-id"; then say "host-id $line"; else say "fault $base/.host-id cannot be read"; fi
+  fi
+  if [ -n "$markers" ]; then
+    hex='[0-9a-f]'
+    hex=$hex$hex$hex$hex$hex$hex$hex$hex
+    set +f
+    set -- "$base"/$hex
+    set -f
+    if [ -e "$1" ] || [ -L "$1" ]; then
+      say "$(see "$@")"
+      set +f
+      set -- "$base"/$hex/.reconciler.json
+      set -f
+      if [ -e "$1" ] || [ -L "$1" ]; then
+        found=$(see "$@")
+        say "$found"
+        while IFS=' ' read -r _ mode _ _ size _ _ name; do
+          # Plain files only (8… is their kind in hex), and none that is larger than a marker can be.
+          case $mode in 8*) [ "$size" -le 65536 ] && first_line "$name" && say "marker $name $line" ;; esac
+        done <<FOUND
+$found
+FOUND
+      fi
+    fi
+  fi
+else
+  case $said in
+    *': No such file or directory') ;;
+    *) say "fault $base cannot be looked at: ${said##*: }" ;;
+  esac
+fi
+
+IFS=$newline
+# shellcheck disable=SC2086  # splitting at newlines is the point; patterns are off
+set -- $paths
+IFS=' '
+[ "$#" -eq 0 ] || say "$(see "$@")"
+IFS=$newline
+# shellcheck disable=SC2086  # same
+set -- $hashed
+IFS=' '
+if [ "$#" -gt 0 ]; then
+  found=$(see "$@")
+  while IFS=' ' read -r _ mode _ _ size _ _ name; do
+    case $mode in
+      8*) [ "$size" -le 16777216 ] && sum=$(sha256sum 2>/dev/null <"$name") && say "sum ${sum%% *} $name" ;;
+    esac
+  done <<FOUND
+$found
+FOUND
+fi
+
+IFS=$newline
+# shellcheck disable=SC2086  # splitting at newlines is how the lines are counted without another process
+set -- $out
+printf '%s\n' "$@" "END $#"

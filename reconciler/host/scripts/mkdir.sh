@@ -1,0 +1,11 @@
+# Make the folder $2 below the root $1 (`own` or `given`: $4), its missing parents 0700, and give it the mode $3.
+enter_root "$1" "$4"
+descend "$2" make
+if [ "$(stat -c '%a' .)" = "$3" ]; then
+  [ -n "$made" ] && answer made
+  answer same
+fi
+[ "$(stat -c '%u' .)" = "$(id -u)" ] || refuse E_PATH_OWNER "$at belongs to another user, so its mode is left alone"
+said=$(chmod "$3" . 2>&1) || failed "$said"
+[ "$(stat -c '%a' .)" = "$3" ] || refuse E_READBACK "$at did not take the mode $3"
+answer made

@@ -1,0 +1,401 @@
+"""The scripts that look at and change files, run for real, with Debian's tools and with busybox's."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import stat
+import subprocess
+import threading
+from pathlib import Path
+from typing import cast
+
+import pytest
+from msgspec.structs import replace
+
+from reconciler.errors import ReadFailed
+from reconciler.host.files import HostFiles
+from reconciler.host.look import FilesSeen, look_at_files
+from reconciler.host.shell import Shell
+from reconciler.model.effect import Done, DropPath, MakeDirectory, NotDone, Outcome, PutFile, PutMarker
+from reconciler.model.observed import SeenMarker
+from tests.builders import a_marker
+from tests.integration.shells import shell_of
+from tests.lab.packages import programs
+
+MARKER = a_marker()
+
+
+class Rig:
+    """Hold one host's files: its base folder, a decoy that nothing may touch, and a shell."""
+
+    def __init__(self, folder: Path, shell: Shell) -> None:
+        self.folder = folder
+        self.shell = shell
+        self.base = folder / "home" / ".reconciler" / "lab"
+        self.files = HostFiles(shell, base_dir=str(self.base))
+        self.decoy = folder / "decoy"
+        (self.decoy / "deep").mkdir(parents=True)
+        (self.decoy / "deep/precious").write_text("precious")
+        self.before = self.decoy_state()
+
+    def decoy_state(self) -> list[tuple[str, int]]:
+        return sorted((str(path), path.lstat().st_mode) for path in self.decoy.rglob("*"))
+
+    async def look(self, *paths: Path, hashed: tuple[Path, ...] = (), base: str | None = None) -> FilesSeen:
+        return await look_at_files(
+            self.shell,
+            host="h1",
+            base_dir=base or str(self.base),
+            markers=True,
+            paths=[str(path) for path in paths],
+            hashed=[str(path) for path in hashed],
+        )
+
+    async def make(self, path: Path | str, mode: str = "0750", root: Path | None = None) -> Outcome:
+        return await self.files.make_directory(MakeDirectory(str(path), mode, str(root or self.base)))
+
+    async def put(self, path: Path | str, content: str, mode: str = "0640", root: Path | None = None) -> Outcome:
+        return await self.files.put_file(PutFile(str(path), mode, content, str(root or self.base)))
+
+    async def mark(self, **over: object) -> Outcome:
+        return await self.files.put_marker(PutMarker(str(self.base), replace(MARKER, **over)))
+
+    async def drop(self, path: Path | str, inode: str | None = "now", root: Path | None = None) -> Outcome:
+        if inode == "now":
+            found = os.lstat(path)
+            inode = f"{found.st_dev}:{found.st_ino}"
+        return await self.files.drop_path(DropPath(str(path), str(root or self.base), inode))
+
+    def trash(self) -> list[str]:
+        return [name for name in os.listdir(self.base) if name.startswith((".trash", ".kept", ".new"))]
+
+
+@pytest.fixture(params=["debian", "busybox"])
+def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
+    folder = tmp_path.resolve()
+    (folder / "home").mkdir(mode=0o755)
+    shell = shell_of(request.param, programs=programs("bookworm"), folder=folder)
+    return Rig(folder, cast("Shell", shell))
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+# Looking --------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_host_without_anything_of_ours_is_empty_and_says_who_we_are(rig: Rig) -> None:
+    seen = await rig.look(rig.base / "none", rig.decoy)
+    assert (seen.uid, seen.gid) == (os.getuid(), os.getgid())
+    assert seen.host_id is None
+    assert seen.markers == ()
+    assert seen.paths[str(rig.base / "none")].kind == "absent"
+    assert seen.paths[str(rig.decoy)].kind == "directory"
+    assert seen.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert seen.clock_epoch_s > 1_700_000_000
+
+
+async def test_home_is_filled_in_by_the_host(rig: Rig) -> None:
+    seen = await rig.look(base="${host.home}/.reconciler/lab-that-is-not-there")
+    assert seen.base_dir == f"{seen.home}/.reconciler/lab-that-is-not-there"
+    assert seen.home == str(Path.home().resolve())
+
+
+async def test_paths_are_reported_as_they_are(rig: Rig) -> None:
+    odd = rig.folder / "odd 'name' $(id) \\ ü"
+    odd.write_bytes(b"content\0\n")
+    odd.chmod(0o4640)
+    link = rig.folder / "link"
+    link.symlink_to(odd)
+    fifo = rig.folder / "fifo"
+    os.mkfifo(fifo)
+    seen = await rig.look(odd, link, fifo, odd / "below a file", hashed=(odd, link, fifo, rig.decoy))
+    file = seen.paths[str(odd)]
+    assert (file.kind, file.mode, file.size_bytes) == ("file", "4640", 9)
+    assert file.sha256 == hashlib.sha256(b"content\0\n").hexdigest()
+    assert file.inode == f"{odd.stat().st_dev}:{odd.stat().st_ino}"
+    assert file.modified_epoch_s == int(odd.stat().st_mtime)
+    kinds = {path.name: seen.paths[str(path)].kind for path in (link, fifo, odd / "below a file")}
+    assert kinds == {"link": "symlink", "fifo": "other", "below a file": "absent"}
+    assert seen.paths[str(link)].sha256 is None
+
+
+async def test_markers_are_read_back_and_bad_ones_are_named(rig: Rig) -> None:
+    assert await rig.mark() == Done()
+    folders = {"0000000a": "not json", "0000000b": None, "0000000c": "x" * 70_000, "0000000d": '{"version": 9}'}
+    for name, content in folders.items():
+        (rig.base / name).mkdir()
+        if content is not None:
+            (rig.base / name / ".reconciler.json").write_text(content)
+    (rig.base / "0000000e").symlink_to(rig.decoy)
+    (rig.base / "0000000f").mkdir()
+    (rig.base / "0000000f" / ".reconciler.json").symlink_to(rig.base / MARKER.uid / ".reconciler.json")
+    (rig.base / "notauid").mkdir()
+    seen = {one.folder: one for one in (await rig.look()).markers}
+    assert sorted(seen) == sorted([MARKER.uid, *folders, "0000000e", "0000000f"])
+    whole = seen[MARKER.uid]
+    assert whole == SeenMarker(
+        folder=MARKER.uid,
+        marker=MARKER,
+        owner_uid=os.getuid(),
+        inode=f"{(rig.base / MARKER.uid).stat().st_dev}:{(rig.base / MARKER.uid).stat().st_ino}",
+    )
+    assert seen["0000000b"].fault is None
+    assert seen["0000000b"].marker is None
+    faults = {name: one.fault or "" for name, one in seen.items() if one.fault}
+    assert "cannot be read" in faults["0000000a"]
+    assert "70000 bytes" in faults["0000000c"]
+    assert "0000000d" in faults
+    assert "symlink" in faults["0000000e"]
+    assert "symlink" in faults["0000000f"]
+
+
+async def test_a_base_folder_that_cannot_be_trusted_is_an_error_and_never_empty(rig: Rig) -> None:
+    await rig.mark()
+    moved = rig.base.with_name("moved")
+    rig.base.rename(moved)
+    rig.base.symlink_to(moved)
+    with pytest.raises(ReadFailed, match="symbolic link") as refused:
+        await rig.look()
+    assert refused.value.code == "E_BASE_DIR"
+
+
+async def test_a_host_id_that_is_damaged_is_an_error(rig: Rig) -> None:
+    await rig.mark()
+    (rig.base / ".host-id").write_text("")
+    with pytest.raises(ReadFailed, match="host-id"):
+        await rig.look()
+
+
+async def test_a_look_cut_anywhere_is_an_error(rig: Rig) -> None:
+    await rig.mark()
+    whole: list[bytes] = []
+
+    class Cut:
+        """Hand on what the real shell answered, cut short: a stand-in for a link that breaks."""
+
+        at: int | None = None
+
+        async def run(self, script: str, **more: object) -> object:
+            done = await rig.shell.run(script, **more)  # type: ignore[arg-type]  # passed on as they came
+            whole.append(done.stdout)
+            return replace(done, stdout=done.stdout[: self.at])
+
+    cut = Cut()
+    await look_at_files(cast("Shell", cut), host="h1", base_dir=str(rig.base), markers=True)
+    for at in range(0, len(whole[0]), 7):
+        cut.at = at
+        with pytest.raises(ReadFailed):
+            await look_at_files(cast("Shell", cut), host="h1", base_dir=str(rig.base), markers=True)
+
+
+# Making and writing -----------------------------------------------------------------------------------------------------
+
+
+async def test_the_first_change_makes_a_private_base_folder_with_a_random_host_id(rig: Rig) -> None:
+    assert await rig.mark() == Done()
+    assert mode_of(rig.base) == mode_of(rig.base.parent) == 0o700
+    assert mode_of(rig.base / MARKER.uid) == 0o700
+    assert mode_of(rig.base / MARKER.uid / ".reconciler.json") == 0o600
+    first = (await rig.look()).host_id
+    assert re.fullmatch(r"[0-9a-f]{32}", first or "")
+    assert await rig.mark(generation=2) == Done()
+    assert await rig.mark(generation=2) == Done(changed=False)
+    seen = await rig.look()
+    assert seen.host_id == first
+    assert [one.marker for one in seen.markers] == [replace(MARKER, generation=2)]
+    assert rig.trash() == []
+
+
+async def test_directories_are_made_with_their_mode_and_closed_parents(rig: Rig) -> None:
+    path = rig.base / "0a0b0c0d" / "a b" / "cache"
+    assert await rig.make(path) == Done()
+    assert mode_of(path) == 0o750
+    assert mode_of(path.parent) == 0o700
+    assert await rig.make(path) == Done(changed=False)
+    assert await rig.make(path, "2770") == Done()
+    assert mode_of(path) == 0o2770
+
+
+async def test_a_storage_root_is_used_and_never_made(rig: Rig) -> None:
+    root = rig.folder / "srv"
+    outcome = await rig.make(root / "web", root=root)
+    assert isinstance(outcome, NotDone)
+    assert outcome.code == "E_PATH_MISSING"
+    root.mkdir(mode=0o755)
+    assert await rig.make(root / "web", root=root) == Done()
+    assert not (root / ".host-id").exists()
+
+
+@pytest.mark.parametrize("content", ["", "one\ntwo\n\n", "$(id) `id` \\n %s 'x' \"y\" \x1b[31m \0 ü", "x" * 300_000])
+async def test_files_hold_exactly_what_was_put(rig: Rig, content: str) -> None:
+    await rig.mark()
+    path = rig.base / MARKER.uid / "config file"
+    assert await rig.put(path, content) == Done()
+    assert path.read_bytes() == content.encode()
+    assert mode_of(path) == 0o640
+    assert await rig.put(path, content) == Done(changed=False)
+    assert await rig.put(path, content, "0600") == Done()
+    assert mode_of(path) == 0o600
+    seen = await rig.look(hashed=(path,))
+    assert seen.paths[str(path)].sha256 == hashlib.sha256(content.encode()).hexdigest()
+    assert rig.trash() == []
+
+
+async def test_content_that_did_not_arrive_whole_replaces_nothing(rig: Rig) -> None:
+    await rig.mark()
+    path = rig.base / MARKER.uid / "config"
+    await rig.put(path, "old")
+
+    class Short:
+        """Lose the end of what is sent: a stand-in for a link that breaks."""
+
+        host = "h1"
+
+        async def run(self, script: str, *, stdin: bytes = b"", **more: object) -> object:
+            return await rig.shell.run(script, stdin=stdin[:-1], **more)  # type: ignore[arg-type]  # passed on
+
+    files = HostFiles(cast("Shell", Short()), base_dir=str(rig.base))
+    outcome = await files.put_file(PutFile(str(path), "0640", "new content", str(rig.base)))
+    assert isinstance(outcome, NotDone)
+    assert (outcome.code, outcome.transient) == ("E_HOST_CUT", True)
+    assert path.read_text() == "old"
+    assert sorted(os.listdir(path.parent)) == [".reconciler.json", "config"]
+
+
+async def test_nothing_is_written_outside_the_root_or_through_a_link(rig: Rig) -> None:
+    await rig.mark()
+    folder = rig.base / MARKER.uid
+    (folder / "link").symlink_to(rig.decoy)
+    (folder / "file-link").symlink_to(rig.decoy / "deep/precious")
+    (folder / "plain").write_text("plain")
+    attempts = {
+        "E_PATH_LINK": [rig.make(folder / "link" / "x"), rig.make(folder / "link"), rig.put(folder / "link/x", "evil")]
+        + [rig.put(folder / "file-link", "evil"), rig.drop(folder / "link"), rig.drop(folder / "link/deep")],
+        "E_PATH_OUTSIDE": [rig.make(rig.decoy / "x"), rig.put(rig.decoy / "deep/precious", "evil")]
+        + [rig.make(f"{folder}/../../../decoy/x"), rig.make(f"{folder}//x"), rig.make("x"), rig.make(f"{folder}/a\nb")]
+        + [rig.drop(rig.decoy / "deep"), rig.drop(rig.base), rig.make(f"{rig.base}-beside")],
+        "E_PATH_KIND": [rig.make(folder / "plain"), rig.make(folder / "plain/x"), rig.put(folder, "evil")],
+        "E_PATH_MISSING": [rig.put(folder / "none/x", "evil")],
+        "E_PATH_CHANGED": [rig.drop(folder / "plain", "1:2"), rig.drop(folder / "plain", "1:2; rm -rf /")],
+    }
+    for code, tries in attempts.items():
+        for outcome in await asyncio.gather(*tries):
+            assert isinstance(outcome, NotDone)
+            assert outcome.code == code
+            assert outcome.message
+    assert rig.decoy_state() == rig.before
+    assert (rig.decoy / "deep/precious").read_text() == "precious"
+    assert (folder / "plain").read_text() == "plain"
+
+
+async def test_a_base_folder_that_others_can_write_is_refused(rig: Rig) -> None:
+    await rig.mark()
+    rig.base.chmod(0o777)
+    outcome = await rig.mark(generation=2)
+    assert isinstance(outcome, NotDone)
+    assert outcome.code == "E_BASE_DIR"
+    rig.base.chmod(0o700)
+    rig.base.parent.chmod(0o1777)
+    outcome = await rig.mark(generation=2)
+    assert isinstance(outcome, NotDone)
+    assert outcome.code == "E_BASE_DIR"
+
+
+async def test_a_full_disk_is_told_as_such(rig: Rig) -> None:
+    small = rig.folder / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=755", "tmpfs", small], check=True)
+    try:
+        outcome = await rig.put(small / "big", "x" * 200_000, root=small)
+        assert isinstance(outcome, NotDone)
+        assert (outcome.code, outcome.transient) == ("E_HOST_DISK", True)
+        assert os.listdir(small) == []
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+# Removing -------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_folder_is_removed_with_all_that_is_in_it_and_nothing_else(rig: Rig) -> None:
+    await rig.mark()
+    folder = rig.base / MARKER.uid
+    (folder / "deep/er").mkdir(parents=True)
+    (folder / "deep/er/-rf").write_text("x")
+    (folder / "deep/link").symlink_to(rig.decoy)
+    assert await rig.drop(folder) == Done()
+    assert not folder.exists()
+    assert await rig.drop(folder, "1:2") == Done(changed=False)
+    assert rig.decoy_state() == rig.before
+    assert rig.trash() == []
+
+
+async def test_a_file_is_removed_by_its_path_alone_and_a_folder_is_not(rig: Rig) -> None:
+    await rig.mark()
+    folder = rig.base / MARKER.uid
+    await rig.put(folder / "-rf *", "x")
+    assert await rig.drop(folder / "-rf *", None) == Done()
+    assert await rig.drop(folder / "-rf *", None) == Done(changed=False)
+    outcome = await rig.drop(folder, None)
+    assert isinstance(outcome, NotDone)
+    assert outcome.code == "E_PATH_KIND"
+    assert (folder / ".reconciler.json").exists()
+
+
+async def test_nothing_is_removed_across_a_mount(rig: Rig) -> None:
+    await rig.mark()
+    inside = rig.base / MARKER.uid / "data set"
+    inside.mkdir()
+    subprocess.run(["mount", "--bind", rig.decoy, inside], check=True)
+    try:
+        for path in (rig.base / MARKER.uid, inside, inside / "deep"):
+            outcome = await rig.drop(path)
+            assert isinstance(outcome, NotDone)
+            assert outcome.code == "E_PATH_MOUNT"
+        assert rig.decoy_state() == rig.before
+    finally:
+        subprocess.run(["umount", inside], check=True)
+
+
+async def test_a_link_that_appears_at_the_last_moment_never_leads_out(rig: Rig) -> None:
+    """Swap the folder for a link to the decoy all the time while it is being removed."""
+    await rig.mark()
+    victim, link, real = rig.base / "0badcafe", rig.base / "a-link", rig.base / "a-folder"
+    stop = threading.Event()
+
+    def swap() -> None:
+        while not stop.is_set():
+            for step in (real, link):
+                try:
+                    if victim.is_symlink():
+                        os.unlink(victim)
+                        os.rename(real, victim)
+                    else:
+                        real.mkdir(exist_ok=True) if step is link and not victim.exists() else None
+                        os.rename(victim, real)
+                        os.symlink(rig.decoy, victim)
+                except OSError:
+                    continue
+
+    for _ in range(40):
+        for path in (victim, real):
+            if not path.exists() and not path.is_symlink():
+                path.mkdir()
+                (path / "file").write_text("x")
+        thread = threading.Thread(target=swap)
+        thread.start()
+        try:
+            await rig.drop(victim)
+        except FileNotFoundError:
+            pass
+        finally:
+            stop.set()
+            thread.join()
+            stop.clear()
+        assert rig.decoy_state() == rig.before
+        assert (rig.decoy / "deep/precious").read_text() == "precious"
