@@ -5,12 +5,15 @@ Start-up is product: a command imports SSH, Docker and YAML only when it must.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 from pathlib import Path
 
 PROGRAM = "reconcile"
 TRACEBACK_VARIABLE = "RECONCILE_TRACEBACK"
+_OUTPUT_FAILS = (errno.ENOSPC, errno.EBADF, errno.EIO)
 
 
 def main() -> None:
@@ -35,15 +38,26 @@ def run(arguments: list[str]) -> int:
         # Whoever read our output has gone (`| head`): nothing more can be said, and nothing went wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as bug:
-        if os.environ.get(TRACEBACK_VARIABLE):
-            raise
-        sys.stderr.write(
-            f"error: this is a bug in {PROGRAM}: {type(bug).__name__} in {_where(bug)}\n"
-            f"hint: please report it with the output of {TRACEBACK_VARIABLE}=1 (read it for secrets first); "
-            "what was done so far is on record, and the next apply goes on from there\n"
-        )
+    except OSError as error:
+        if error.errno not in _OUTPUT_FAILS:
+            return _bug(error)
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"error: the output cannot be written: {error.strerror}\n")
         return 1
+    except Exception as bug:  # noqa: BLE001 - people get a sentence, whatever it was
+        return _bug(bug)
+
+
+def _bug(bug: Exception) -> int:
+    """Own up to a bug in one sentence."""
+    if os.environ.get(TRACEBACK_VARIABLE):
+        raise bug
+    sys.stderr.write(
+        f"error: this is a bug in {PROGRAM}: {type(bug).__name__} in {_where(bug)}\n"
+        f"hint: please report it with the output of {TRACEBACK_VARIABLE}=1 (read it for secrets first); "
+        "what was done so far is on record, and the next apply goes on from there\n"
+    )
+    return 1
 
 
 def _where(bug: BaseException) -> str:

@@ -22,7 +22,10 @@ def adopt(
     json_lines: JsonLines = False,
     lock_timeout: LockTimeout = 0,
 ) -> int:
-    """Take over a running container as it is; the next plan shows how it differs from its spec."""
+    """Take over a container that has a wanted name.
+
+    It goes on as it is; the next plan shows how it differs from its spec.
+    """
     from reconciler.cli.carry import Manner, carry  # noqa: PLC0415 - loads the rooms that reach hosts
     from reconciler.cli.selection import hosts_on  # noqa: PLC0415 - same
     from reconciler.plan import Selection, plan_adoption  # noqa: PLC0415 - same

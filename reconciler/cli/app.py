@@ -6,7 +6,7 @@ import sys
 from typing import Annotated
 
 import typer
-from typer._click.exceptions import ClickException, UsageError
+from typer._click.exceptions import ClickException, NoArgsIsHelpError, UsageError
 
 from reconciler import __version__
 from reconciler.cli import exits
@@ -61,6 +61,12 @@ def invoke(arguments: list[str]) -> int:
         return done.exit_code
     except typer.Abort:
         return exits.INTERRUPTED
+    except SystemExit:
+        # typer ends so when whoever read our output has gone (`| head`): nothing went wrong.
+        return exits.FINE
+    except NoArgsIsHelpError as bare:
+        sys.stderr.write(f"{bare.format_message()}\n")
+        return exits.USAGE
     except UsageError as wrong:
         sys.stderr.write(f"error: {shown(wrong.format_message())}\n")
         if wrong.ctx is not None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from reconciler.cli.ground import lay_ground, question_of
+from reconciler.cli.ground import lay_ground, load_records, question_of
 from reconciler.cli.options import (
     SPECS,
     STATUS,
@@ -40,11 +40,13 @@ def apply(
     allow_destroy: AllowDestroy = None,
     lock_timeout: LockTimeout = 0,
 ) -> int:
-    """Create, update, replace, adopt and remove until hosts hold what the specs say; asks first."""
+    """Bring hosts to the state that the specs say; ask first.
+
+    With a file that `plan --out` wrote, do exactly what it says, unless something it read has changed.
+    """
     from reconciler.cli.carry import Manner, carry  # noqa: PLC0415 - loads the rooms that reach hosts
     from reconciler.cli.selection import select  # noqa: PLC0415 - same
     from reconciler.plan import Selection  # noqa: PLC0415 - same
-    from reconciler.record.fold import records_of  # noqa: PLC0415 - same
     from reconciler.record.plan_file import load_plan  # noqa: PLC0415 - same
 
     manner = Manner(yes=yes, json_lines=json_lines, lock_timeout_s=lock_timeout)
@@ -60,11 +62,10 @@ def apply(
         ground = msgspec.structs.replace(ground, pass_id=saved.pass_id)
         hosts = frozenset(saved.basis) or None
         question = question_of(ground, Selection(names=frozenset(item.sandbox for item in saved.actions), hosts=hosts))
-        request = msgspec.structs.replace(
-            question.request, removals_allowed=sum(1 for item in saved.actions if item.removes) or None
-        )
+        # Only what a person allowed when it was made lifts the budget now: saving a refused plan is no permission.
+        request = msgspec.structs.replace(question.request, removals_allowed=saved.removals_allowed)
         return carry(ground, msgspec.structs.replace(question, request=request), manner, saved=saved)
-    records = records_of(ground.store.load(now=ground.clock.now()).statuses)
+    records = load_records(ground)
     selection = select(ground.desired, records, names=targets, on=on, exclude=exclude)
     return carry(ground, question_of(ground, selection, removals_allowed=allow_destroy), manner)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli.ground import lay_ground, question_of
+from reconciler.cli.ground import lay_ground, load_records, question_of
 from reconciler.cli.options import SPECS, STATUS, JsonLines, LockTimeout, Specs, Status, Yes
 from reconciler.errors import UsageError
 
@@ -21,15 +21,17 @@ def destroy(
     json_lines: JsonLines = False,
     lock_timeout: LockTimeout = 0,
 ) -> int:
-    """Remove sandboxes: containers, networks and their own folders. Volumes and storage directories stay."""
+    """Remove sandboxes from their hosts; data stays.
+
+    Containers, networks and their own folders go. Volumes and directories under storage roots are data.
+    """
     if bool(names) == everything:
         raise UsageError("name the sandboxes to destroy, or give --all, and not both")
     from reconciler.cli.carry import Manner, carry  # noqa: PLC0415 - loads the rooms that reach hosts
     from reconciler.cli.selection import select  # noqa: PLC0415 - same
-    from reconciler.record.fold import records_of  # noqa: PLC0415 - same
 
     ground = lay_ground(specs, status)
-    records = records_of(ground.store.load(now=ground.clock.now()).statuses)
+    records = load_records(ground)
     known = {*ground.desired.sandboxes, *(record.sandbox for record in records.sandboxes)}
     wanted = sorted(known) if everything else list(names or ())
     selection = select(ground.desired, records, names=wanted, on=None, exclude=None)

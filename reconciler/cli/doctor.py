@@ -1,1 +1,72 @@
 """Tell why a host cannot be used: each cause by its own name."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from reconciler.cli import exits, report
+from reconciler.cli.clock import SystemClock
+from reconciler.cli.ground import load_desired
+from reconciler.cli.named_host import named_host
+from reconciler.cli.options import SPECS, Specs
+
+if TYPE_CHECKING:
+    from reconciler.model.access import Finding
+    from reconciler.model.desired import HostDesired
+
+
+class DoctorAs(enum.StrEnum):
+    """Forms of the findings."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def doctor(
+    *,
+    hosts: Annotated[
+        list[str] | None, typer.Argument(metavar="[HOST]...", help="Hosts; all when none is named.")
+    ] = None,
+    specs: Specs = SPECS,
+    output: Annotated[DoctorAs, typer.Option("--output", "-o", help="Form of the findings.")] = DoctorAs.TABLE,
+) -> int:
+    """Check the way to each host step by step.
+
+    Says what stands in the way and what to do about it. Changes nothing.
+    """
+    desired = load_desired(specs)
+    chosen = [named_host(desired, name) for name in sorted(set(hosts or desired.hosts))]
+    if not chosen:
+        report.say(f"{specs} holds no Host yet; add one with: reconcile host add NAME ALIAS")
+    findings = asyncio.run(_examine(chosen, at_once=desired.limits.concurrent_hosts))
+
+    from reconciler.show.doctor_text import doctor_json, doctor_text  # noqa: PLC0415 - wanted once there are findings
+
+    if output is DoctorAs.JSON:
+        report.document(msgspec.json.format(msgspec.json.encode(doctor_json(findings)), indent=2))
+    else:
+        sys.stdout.write(doctor_text(findings))
+        sys.stdout.flush()
+    fine = all(finding.ok for found in findings.values() for finding in found)
+    return exits.FINE if fine else exits.ERROR
+
+
+async def _examine(hosts: list[HostDesired], *, at_once: int) -> dict[str, tuple[Finding, ...]]:
+    """Examine hosts in parallel; a slow or dead one delays no other's findings."""
+    from reconciler.host import open_gate  # noqa: PLC0415 - loads SSH and Docker
+    from reconciler.host.doctor import examine  # noqa: PLC0415 - same
+
+    gate, slots = open_gate(), asyncio.Semaphore(at_once)
+
+    async def one(host: HostDesired) -> tuple[Finding, ...]:
+        async with slots:
+            return await examine(host.access, now=SystemClock().now, gate=gate)
+
+    found = await asyncio.gather(*(one(host) for host in hosts))
+    return {host.name: findings for host, findings in zip(hosts, found, strict=True)}

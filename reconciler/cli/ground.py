@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from reconciler import __version__
+from reconciler.cli import report
 from reconciler.cli.clock import SystemClock
 from reconciler.cli.revision import contained, revision_of
 from reconciler.cli.secret_files import read_secrets
@@ -20,6 +21,7 @@ from reconciler.load import load_as
 from reconciler.model.desired import Desired
 
 if TYPE_CHECKING:
+    from reconciler.model.record import Records
     from reconciler.passes import Question
     from reconciler.plan import Selection
     from reconciler.record.store import StatusStore
@@ -48,6 +50,20 @@ def lay_ground(specs: Path, status: Path) -> Ground:
     pass_id = f"{clock.now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     store = StatusStore(status, fleet=desired.fleet)
     return Ground(specs=specs, desired=desired, store=store, clock=clock, pass_id=pass_id)
+
+
+def load_records(ground: Ground) -> Records:
+    """Load what is remembered of the fleet, and say what of it was damaged: it is moved aside, so nobody sees it again.
+
+    Raises:
+        StatusFolderError: the folder is another fleet's or a newer version's.
+    """
+    from reconciler.record.fold import records_of  # noqa: PLC0415 - validate needs none
+
+    loaded = ground.store.load(now=ground.clock.now())
+    for warning in loaded.warnings:
+        report.say(f"warning: {warning}")
+    return records_of(loaded.statuses)
 
 
 def load_desired(specs: Path) -> Desired:

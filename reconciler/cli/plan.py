@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from reconciler.cli import exits, report
-from reconciler.cli.ground import Ground, lay_ground, question_of
+from reconciler.cli.ground import Ground, lay_ground, load_records, question_of
 from reconciler.cli.options import (
     SPECS,
     STATUS,
@@ -43,7 +43,10 @@ def plan(
     detailed_exitcode: Annotated[bool, typer.Option(help="Exit 2 when there are changes.")] = False,
     allow_destroy: AllowDestroy = None,
 ) -> int:
-    """Show what would be created, changed and removed, and why. Changes nothing, and cannot."""
+    """Show what apply would do, and why.
+
+    Changes nothing, and cannot: it works through clients that only read.
+    """
     ground = lay_ground(specs, status)
     planned = asyncio.run(_plan(ground, names, on, exclude, allow_destroy))
     for warning in planned.warnings:
@@ -64,9 +67,8 @@ async def _plan(
     from reconciler.cli.doors import RealDoors  # noqa: PLC0415 - loads the rooms that reach hosts
     from reconciler.cli.selection import select  # noqa: PLC0415 - same
     from reconciler.passes import plan_pass  # noqa: PLC0415 - same
-    from reconciler.record.fold import records_of  # noqa: PLC0415 - same
 
-    records = records_of(ground.store.load(now=ground.clock.now()).statuses)
+    records = load_records(ground)
     selection = select(ground.desired, records, names=names, on=on, exclude=exclude)
     question = question_of(ground, selection, removals_allowed=allow)
     doors = RealDoors(ground.desired, secrets=question.request.secrets, now=ground.clock.now)

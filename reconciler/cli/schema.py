@@ -18,7 +18,7 @@ def schema(
     folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Folder of the schemas.")] = FOLDER,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when a file there is stale.")] = False,
 ) -> int:
-    """Write the JSON Schemas of specs and status files into a folder."""
+    """Write the JSON Schemas of specs and status files."""
     from reconciler.record import schema as status_schema  # noqa: PLC0415 - wanted by this command alone
     from reconciler.spec import schema as spec_schema  # noqa: PLC0415 - same
 

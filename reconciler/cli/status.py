@@ -11,7 +11,7 @@ from reconciler.errors import StatusFolderError
 
 
 def status(*, status: Status = STATUS, output: OutputForm = Output.TABLE) -> int:
-    """Show every sandbox and host as last recorded: in sync, healthy, since when. Asks no host."""
+    """Show what the last passes recorded; ask no host."""
     from reconciler.record.store import StatusStore  # noqa: PLC0415 - wanted by this command alone
     from reconciler.show.status_json import status_json, status_names  # noqa: PLC0415 - same
     from reconciler.show.status_text import status_page  # noqa: PLC0415 - same

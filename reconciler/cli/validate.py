@@ -19,7 +19,10 @@ def validate(
     specs: Specs = SPECS,
     output: Annotated[ProblemsAs, typer.Option("--output", "-o", help="Form of the problems.")] = ProblemsAs.TEXT,
 ) -> int:
-    """Report every problem of the specs, each with file, line and column. Reaches no host."""
+    """Report every problem of the specs; reach no host.
+
+    Each is one line with file, line, column, what was expected, and a hint.
+    """
     try:
         desired = load_desired(specs)
     except SpecInvalid as error:

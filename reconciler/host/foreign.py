@@ -73,7 +73,7 @@ def ssh_failure(error: BaseException, access: HostAccess) -> ConnectFailed:
             f"host {name}: {access.address} port {access.port} showed another host key than the pinned one; "
             "nothing was sent to it",
             code="E_SSH_HOSTKEY",
-            hint="find out who changed the key; if it was you, run `reconcile host add` again and commit the new one",
+            hint="find out who changed the key; if it was you, put the new one into spec.ssh.hostKey and commit it",
         )
     if isinstance(error, asyncssh.PermissionDenied):
         tried = access.identity_file or "the keys of the SSH agent"

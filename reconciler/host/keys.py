@@ -29,7 +29,7 @@ def read_pinned_key(access: HostAccess) -> asyncssh.SSHKey:
         raise ConnectFailed(
             f"host {access.name}: its host key is not pinned",
             code="E_SSH_HOSTKEY_UNPINNED",
-            hint=f"run `reconcile host add {access.name}`, compare the fingerprint with the host's own, and commit it",
+            hint="pin its key as spec.ssh.hostKey (on the host: cat /etc/ssh/ssh_host_ed25519_key.pub)",
         )
     try:
         if "PRIVATE" in access.host_key:

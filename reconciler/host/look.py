@@ -101,7 +101,7 @@ def decode_look(output: bytes, *, host: str, asked: tuple[str, ...] = ()) -> Fil
             name, _, content = rest.partition(" ")
             contents[name] = content
         elif word == "sum":
-            digest, _, name = rest.partition(" ")
+            digest, _, name = rest.partition("  ")
             sums[name] = digest
         elif word == "fault":
             raise ReadFailed(

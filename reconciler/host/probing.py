@@ -206,13 +206,18 @@ async def _status_line(reader: asyncio.StreamReader) -> bytes:
 async def _dial(
     asked: Asked, port: int, link: Link
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | ProbeWaiting:
-    """Connect to the container's port: at its own address first, then where it is published."""
+    """Connect to the container's port: at its own address first, then where it is published.
+
+    A refusal by the container itself stands: Docker's proxy takes connections to a published port that nobody serves.
+    """
     places = [(address, port) for address in asked.addresses]
-    if f"{port}/tcp" in asked.published:
-        places.append(asked.published[f"{port}/tcp"])
+    published = asked.published.get(f"{port}/tcp")
     name = asked.seen.name
     why = f"{name} has no network, so nothing can be asked on its port {port}"
-    for address, number in places:
+    refused = False
+    for address, number in (*places, *((published,) if published else ())):
+        if refused and (address, number) not in places:
+            break
         try:
             async with asyncio.timeout(DIAL_S):
                 return await _connect(link, address, number)
@@ -222,6 +227,7 @@ async def _dial(
             why = f"{name} port {port}: {address}:{number} refuses connections"
             if _is_denied(error):
                 why = f"{name} port {port}: sshd does not forward to it (AllowTcpForwarding, or permitopen on the key)"
+            refused = refused or "refused" in str(error).lower()
     return ProbeWaiting(why)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -15,6 +15,7 @@ from reconciler.host.foreign import DockerRefused
 from reconciler.host.interface import Busy, Lease, Progress, Question
 from reconciler.host.look import FilesSeen, look_at_files
 from reconciler.host.replies import InfoReply, read_reply
+from reconciler.host.together import as_read_failure, both, first_failure, together
 from reconciler.model import labels as label
 from reconciler.model.effect import Effect, NotDone, Outcome
 from reconciler.model.names import parse_derived
@@ -43,7 +44,6 @@ LOG_LINES_MAX = 10_000
 
 
 T = TypeVar("T")
-U = TypeVar("U")
 
 
 class EngineFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +80,7 @@ class DockerReaderHost:
     async def identify(self) -> HostIdentity:
         """Say whose machine answers. Raises `ConnectFailed` or `ReadFailed`."""
         link = await self._reach()
-        files, facts = await _both(self._see(link), self._engine(link))
+        files, facts = await both(self._see(link), self._engine(link))
         return _identity(files, facts)
 
     async def look(self, question: Question, *, now: Callable[[], datetime]) -> HostView:
@@ -133,7 +133,7 @@ class DockerReaderHost:
         engine = await self._engine(link)
         read = await link.reader()
         try:
-            snapshot, listed = await _both(
+            snapshot, listed = await both(
                 collect(
                     link.held,
                     base_dir=await self._own_folder(link),
@@ -204,7 +204,7 @@ class DockerReaderHost:
     async def _engine(self, link: Link) -> EngineFacts:
         if self._facts is None:
             read = await link.reader()
-            raw, version = await self._asked(_both(read.info(), read.version()))
+            raw, version = await self._asked(both(read.info(), read.version()))
             info = read_reply(raw, InfoReply, host=self.name, what="the engine's description of itself")
             self._facts = EngineFacts(
                 root=info.docker_root_dir,
@@ -243,7 +243,7 @@ class DockerReaderHost:
                 raw = await read.inspect_container(full_id)
             return None if raw is None else decode_container(raw, host=self.name)
 
-        found = await _all([one(neighbour.full_id) for neighbour in ours])
+        found = await together([one(neighbour.full_id) for neighbour in ours])
         return tuple(seen for seen in found if seen is not None)
 
     async def _images(self, read: DockerReader, references: Iterable[str]) -> dict[str, ImageFact | ImageAbsent]:
@@ -255,7 +255,7 @@ class DockerReaderHost:
             return ImageAbsent() if raw is None else decode_image(raw, host=self.name)
 
         asked = tuple(dict.fromkeys(references))
-        return dict(zip(asked, await _all([one(reference) for reference in asked]), strict=True))
+        return dict(zip(asked, await together([one(reference) for reference in asked]), strict=True))
 
     async def _asked(self, call: Awaitable[T]) -> T:
         """Await a read; what the engine refuses to answer is a failed read."""
@@ -325,6 +325,14 @@ class DockerHost(DockerReaderHost):
             return NotDone(error.code, error.message, error.hint, transient=True)
         return await perform(bind(effect, secrets), engine=engine, files=files)
 
+    async def close(self) -> None:
+        """Give the lock back and close the connection; safe to call twice."""
+        lease, self._lease, self._leased = self._lease, None, None
+        if lease is not None:
+            # On this machine the lock's holder is a child of ours, which no lost connection would end.
+            await lease.release()
+        await super().close()
+
     async def probe(self, probe: Probe, container: str) -> ProbeResult:
         """Ask one probe once, of the container with this Docker name. Raises `ReadFailed` or `ConnectFailed`."""
         from reconciler.host.probing import ask  # noqa: PLC0415  # few callers need it
@@ -338,45 +346,6 @@ def is_of_fleet(name: str, labels: dict[str, str], *, fleet: str) -> bool:
     """Tell whether an object claims to be a fleet's, by its label or by its name; that alone proves nothing."""
     derived = parse_derived(name)
     return labels.get(label.PREFIX + "fleet") == fleet or (derived is not None and derived.fleet == fleet)
-
-
-def as_read_failure(refused: DockerRefused) -> ReadFailed:
-    """Turn the engine's refusal to answer a read into a failed read."""
-    return ReadFailed(refused.message, code=refused.code, hint=refused.hint, transient=refused.transient)
-
-
-async def _all(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run reads side by side; the first that fails ends the others."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(call) for call in calls]
-    except ExceptionGroup as failed:
-        raise first_failure(failed) from failed
-    return [task.result() for task in tasks]
-
-
-async def _both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tuple[T, U]:
-    """Run two reads side by side; the first that fails ends the other."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            first, second = group.create_task(one), group.create_task(other)
-    except ExceptionGroup as failed:
-        raise first_failure(failed) from failed
-    return first.result(), second.result()
-
-
-def first_failure(failed: ExceptionGroup[Exception]) -> Exception:
-    """Pick what a group of failed reads comes to: a bug before all else, then whatever failed first."""
-    flat: list[Exception] = []
-    waiting: list[Exception] = list(failed.exceptions)
-    while waiting:
-        error = waiting.pop(0)
-        if isinstance(error, ExceptionGroup):
-            waiting = [*error.exceptions, *waiting]
-        else:
-            flat.append(error)
-    chosen = next((error for error in flat if not isinstance(error, HostError)), flat[0])
-    return as_read_failure(chosen) if isinstance(chosen, DockerRefused) else chosen
 
 
 def _identity(files: FilesSeen, facts: EngineFacts) -> HostIdentity:

@@ -96,13 +96,26 @@ set -- $hashed
 IFS=' '
 if [ "$#" -gt 0 ]; then
   found=$(see "$@")
+  set --
   while IFS=' ' read -r _ mode _ _ size _ _ name; do
-    case $mode in
-      8*) [ "$size" -le 16777216 ] && sum=$(sha256sum 2>/dev/null <"$name") && say "sum ${sum%% *} $name" ;;
-    esac
+    # Plain files only, and none that is larger than a file of ours can be.
+    case $mode in 8*) [ "$size" -gt 16777216 ] || set -- "$@" "$name" ;; esac
   done <<FOUND
 $found
 FOUND
+  # One process hashes them all. It writes names with a backslash in another way, so those go in by themselves.
+  whole=''
+  for name in "$@"; do
+    case $name in
+      *\\*) sum=$(sha256sum 2>/dev/null <"$name") && say "sum ${sum%% *}  $name" ;;
+      *) whole="$whole$name$newline" ;;
+    esac
+  done
+  IFS=$newline
+  # shellcheck disable=SC2086  # splitting at newlines is the point; patterns are off
+  set -- $whole
+  IFS=' '
+  [ "$#" -eq 0 ] || say "$(sha256sum -- "$@" 2>/dev/null | sed 's/^/sum /')"
 fi
 
 IFS=$newline

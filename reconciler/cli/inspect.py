@@ -1,0 +1,99 @@
+"""Look at one thing closely and show it; records nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from reconciler.cli import exits, report
+from reconciler.cli.clock import SystemClock
+from reconciler.cli.ground import load_desired
+from reconciler.cli.named_host import named_host
+from reconciler.cli.options import SPECS, Specs
+from reconciler.errors import HostError
+
+if TYPE_CHECKING:
+    from reconciler.model.desired import HostDesired
+    from reconciler.model.observed import HostView
+    from reconciler.model.snapshot import HostSnapshot
+
+app = typer.Typer(rich_markup_mode=None, help="Look closely at one thing; changes nothing.")
+
+
+class InspectAs(enum.StrEnum):
+    """Forms of what was seen."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold one look at one host; `without_facts` says why there is no snapshot."""
+
+    view: HostView
+    snapshot: HostSnapshot | None
+    without_facts: str | None = None
+
+
+@app.callback()
+def inspect() -> None:
+    """Look closely at one thing; changes nothing."""
+
+
+@app.command("host")
+def inspect_host(
+    *,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The host's name in the specs.")],
+    specs: Specs = SPECS,
+    output: Annotated[InspectAs, typer.Option("--output", "-o", help="Form of what was seen.")] = InspectAs.TABLE,
+) -> int:
+    """Show what a host measures and what stands on it, asked now. Creates nothing there and records nothing here."""
+    desired = load_desired(specs)
+    host = named_host(desired, name)
+    clock = SystemClock()
+    try:
+        seen = asyncio.run(_look(host, clock, fleet=desired.fleet))
+    except HostError as error:
+        report.complain(error)
+        return exits.PARTIAL
+
+    from reconciler.show.host_text import host_json, host_text  # noqa: PLC0415 - wanted once there is something to show
+    from reconciler.show.yaml_text import yaml_text  # noqa: PLC0415 - same
+
+    if seen.without_facts is not None:
+        report.say(f"warning: {seen.without_facts}")
+    document = host_json(name, snapshot=seen.snapshot, view=seen.view, fleet=desired.fleet)
+    match output:
+        case InspectAs.JSON:
+            report.document(msgspec.json.format(msgspec.json.encode(document), indent=2))
+        case InspectAs.YAML:
+            report.document(yaml_text(document))
+        case InspectAs.TABLE:
+            text = host_text(name, snapshot=seen.snapshot, view=seen.view, fleet=desired.fleet, now=clock.now())
+            sys.stdout.write(text)
+            sys.stdout.flush()
+    return exits.FINE if seen.snapshot is not None else exits.PARTIAL
+
+
+async def _look(host: HostDesired, clock: SystemClock, *, fleet: str) -> Seen:
+    """Look through a reader. Raises `HostError` when the host did not answer in full; facts alone may be missing."""
+    from reconciler.host import open_gate, open_reader  # noqa: PLC0415 - loads SSH and Docker
+    from reconciler.host.interface import Question  # noqa: PLC0415 - same
+
+    reader = open_reader(host.access, gate=open_gate())
+    try:
+        view = await reader.look(Question(fleet=fleet), now=clock.now)
+        running = tuple(seen.full_id for seen in view.containers if seen.live.state == "running")
+        try:
+            snapshot = await reader.facts(running, now=clock.now)
+        except HostError as error:
+            return Seen(view=view, snapshot=None, without_facts=error.message)
+    finally:
+        await reader.close()
+    return Seen(view=view, snapshot=snapshot)
