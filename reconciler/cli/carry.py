@@ -24,9 +24,12 @@ from reconciler.show.plan_text import plan_page
 from reconciler.show.words import count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from reconciler.model.plan import Plan
+
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Manner(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +46,11 @@ def carry(ground: Ground, question: Question, manner: Manner, *, saved: Plan | N
     with contextlib.ExitStack() as stack:
         if isinstance(observer, JsonStream):
             observer.write(stream.version(observer.stamp, tool=question.request.tool))
-        passed = asyncio.run(_carry(ground, question, manner, observer, stack, saved=saved))
+        try:
+            passed = asyncio.run(_carry(ground, question, manner, observer, stack, saved=saved))
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            report.say("stopped before anything was changed")
+            return exits.INTERRUPTED
     _tell(ground, passed, observer)
     return _status_of(passed)
 
@@ -64,14 +71,17 @@ async def _carry(
     saved: Plan | None,
 ) -> Passed:
     def agree(planned: Planned) -> Answer:
+        nonlocal agreed
         answer = _agree(ground, planned, manner, observer, is_saved=saved is not None)
+        agreed = answer is not Answer.NO
         if answer is not Answer.NO and isinstance(observer, Live):
             observer.expect(len(planned.plan.actions))
             stack.enter_context(observer)
         return answer
 
+    agreed = False
     interrupt = Interrupt()
-    with _signals(interrupt):
+    with _signals(interrupt, is_acting=lambda: agreed):
         setting = Setting(
             store=ground.store,
             doors=RealDoors(ground.desired, secrets=question.request.secrets, now=ground.clock.now),
@@ -86,22 +96,38 @@ async def _carry(
 
 
 @contextlib.contextmanager
-def _signals(interrupt: Interrupt) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM ask to stop instead of ending the program where it stands."""
+def _signals(interrupt: Interrupt, *, is_acting: Callable[[], bool]) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM ask to stop instead of ending the program where it stands, once it changes something."""
     loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
 
     def press() -> None:
+        if not is_acting():
+            if task is not None:
+                task.cancel()
+            return
         if not interrupt.stopping:
             report.say("stopping: what is in flight is finished first; again to stop at once")
         interrupt.press()
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _STOPPING:
         loop.add_signal_handler(number, press)
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in _STOPPING:
             loop.remove_signal_handler(number)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let a signal end a question at once: a loop that waits for a person's answer hears nothing."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in _STOPPING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _agree(ground: Ground, planned: Planned, manner: Manner, observer: Observer, *, is_saved: bool) -> Answer:
@@ -114,7 +140,7 @@ def _agree(ground: Ground, planned: Planned, manner: Manner, observer: Observer,
     plan = planned.plan
     if plan.refused:
         first, *rest = [cause.text for cause in plan.refused]
-        raise GuardRefused("refused: " + first, hint="; ".join(rest) or None, code="E_BUDGET")
+        raise GuardRefused("refused: " + first, hint=rest[-1] if rest else None, code="E_BUDGET")
     if plan.empty:
         return Answer.NO
     if manner.yes or is_saved:
@@ -125,14 +151,11 @@ def _agree(ground: Ground, planned: Planned, manner: Manner, observer: Observer,
             hint="add --yes, or save a plan with plan --out FILE and apply that",
             code="E_NO_APPROVAL",
         )
-    if typer.confirm(f"Do {_these(plan)}?", err=True):
+    with _interruptible():
+        yes = typer.confirm(f"Apply {count(len(plan.actions), 'action')}?", err=True)
+    if yes:
         return Answer.ASKED
-    report.say("nothing was changed")
-    return Answer.NO
-
-
-def _these(plan: Plan) -> str:
-    return f"these {count(len(plan.actions), 'action')}"
+    raise GuardRefused("nobody agreed, so nothing was changed", code="E_NO_APPROVAL")
 
 
 def _show_plan(ground: Ground, planned: Planned, observer: Observer) -> None:

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from reconciler.passes import Planned
 
 
+_AS_ASKED = ("Suspended", "Orphan", "TooYoung", "InGrace")
+"""Held back because somebody asked for just that; everything else that is held back is not as the specs say."""
+
+
 def plan(
     *,
     names: Names = None,
@@ -109,6 +113,7 @@ def status_of(planned: Planned, *, detailed: bool) -> int:
         found.append(exits.REFUSED)
     if planned.plan.unknown_hosts:
         found.append(exits.PARTIAL)
-    if planned.plan.actions and detailed:
+    unsettled = planned.plan.actions or any(held.reason not in _AS_ASKED for held in planned.plan.held)
+    if unsettled and detailed:
         found.append(exits.CHANGES)
     return exits.worst(found)

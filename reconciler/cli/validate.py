@@ -12,6 +12,7 @@ from reconciler.cli.ground import load_desired
 from reconciler.cli.options import SPECS, ProblemsAs, Specs
 from reconciler.model.problem import SpecInvalid
 from reconciler.show import problems
+from reconciler.show.words import count
 
 
 def validate(
@@ -34,5 +35,6 @@ def validate(
         stream = sys.stderr if output is ProblemsAs.TEXT else sys.stdout
         stream.write(write(error.problems))
         return exits.ERROR
-    sys.stderr.write(f"{specs}: valid. {len(desired.sandboxes)} sandboxes on {len(desired.hosts)} hosts.\n")
+    found = f"{count(len(desired.sandboxes), 'sandbox')} on {count(len(desired.hosts), 'host')}"
+    sys.stderr.write(f"{specs}: valid. {found}.\n")
     return exits.FINE

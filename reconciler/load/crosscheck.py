@@ -14,7 +14,7 @@ from reconciler.model.source import SourceRef
 from reconciler.spec.addresses import LOCAL
 
 # A connection through two others is the most that sshd's own limits and people's patience bear.
-MAX_JUMPS: Final = 2
+MAX_JUMPS: Final = 1
 
 
 def fleet_problems(fleets: int, first: RawDocument | None, folder: str) -> Iterator[Problem]:
@@ -103,7 +103,7 @@ def _jumps(
             yield Problem("E_REF", place, message, field="spec.ssh.jump")
         way.append(jump)
         if len(way) > MAX_JUMPS + 1:
-            message = f"more than {MAX_JUMPS} jumps: {' -> '.join(way)}"
+            message = f"at most one jump host is allowed: {' -> '.join(way)}"
             yield Problem("E_JUMP_DEPTH", place, message, field="spec.ssh.jump")
             return
 

@@ -8,6 +8,7 @@ from reconciler.load.documents import FleetDocument, RawDocument, SandboxDocumen
 from reconciler.load.nodes import find
 from reconciler.model.problem import Problem
 from reconciler.model.source import SourceRef
+from reconciler.model.text import is_run_scoped
 
 
 def not_yet(
@@ -19,11 +20,22 @@ def not_yet(
     """Refuse what would mislead if it were silently left undone."""
     for job in jobs.values():
         yield _later("a Job", find(job.node, ("kind",)), "kind")
-    if fleet is not None and fleet_raw is not None and fleet.spec.policy.require_signed_commits:
-        path = ("spec", "policy", "requireSignedCommits")
-        yield _later("policy.requireSignedCommits", find(fleet_raw.node, path), ".".join(path))
+    if fleet is not None and fleet_raw is not None:
+        yield from _in_fleet(fleet, fleet_raw)
     for sandbox in sandboxes.values():
         yield from _in_sandbox(sandbox)
+
+
+def _in_fleet(fleet: FleetDocument, raw: RawDocument) -> Iterator[Problem]:
+    spec = fleet.spec
+    rows: list[tuple[bool, tuple[str, ...]]] = [
+        (spec.policy.require_signed_commits, ("policy", "requireSignedCommits")),
+        (bool(spec.telemetry.sinks), ("telemetry", "sinks")),
+        (bool(spec.alerts), ("alerts",)),
+    ]
+    for wanted, path in rows:
+        if wanted:
+            yield _later(".".join(path), find(raw.node, ("spec", *path)), ".".join(("spec", *path)))
 
 
 def _in_sandbox(sandbox: SandboxDocument) -> Iterator[Problem]:
@@ -32,11 +44,18 @@ def _in_sandbox(sandbox: SandboxDocument) -> Iterator[Problem]:
         (spec.source is not None, "source", ("source",)),
         (spec.compose is not None, "compose", ("compose",)),
         (spec.placement is not None, "placement", ("placement",)),
-        (spec.gpu is not None and spec.gpu.policy == "require", "gpu.policy: require", ("gpu", "policy")),
+        (spec.observability == "canary", "observability: canary", ("observability",)),
+        (spec.gpu is not None and spec.gpu.policy != "off", "gpu", ("gpu",)),
     ]
     for name, container in spec.containers.items():
-        required = container.gpu is not None and container.gpu.policy == "require"
-        rows.append((required, "gpu.policy: require", ("containers", name, "gpu", "policy")))
+        wanted = container.gpu is not None and container.gpu.policy != "off"
+        rows.append((wanted, "gpu", ("containers", name, "gpu")))
+    for name, directory in spec.directories.items():
+        rows.append((is_run_scoped(directory.path), "a path with ${run.…}", ("directories", name, "path")))
+    for name, file in spec.files.items():
+        rows.append((is_run_scoped(file.path), "a path with ${run.…}", ("files", name, "path")))
+        rows.append((file.make_at != "prepare", f"makeAt: {file.make_at}", ("files", name, "makeAt")))
+        rows.append((file.drop_at != "never", f"dropAt: {file.drop_at}", ("files", name, "dropAt")))
     for wanted, what, path in rows:
         if wanted:
             yield _later(what, find(sandbox.tree, path), ".".join(("spec", *path)))

@@ -82,19 +82,19 @@ def _host_key(value: object) -> str:
     parts = text.split(" ")
     hint = 'write what `ssh-keyscan` shows after the name, such as "ssh-ed25519 AAAA…", once you have verified it'
     if text.startswith(("MD5:", "SHA256:")) or re.fullmatch(r"[0-9a-f]{2}(:[0-9a-f]{2}){15}", text):
-        raise refuse("E_SSH_HOSTKEY_FORM", "this is a fingerprint; the whole public key is wanted", hint=hint)
+        raise refuse("E_SSH_HOSTKEY_FORMAT", "this is a fingerprint; the whole public key is wanted", hint=hint)
     if parts[0] in _WEAK_KEY_TYPES:
         message = f"{parts[0]} keys can be forged"
         raise refuse("E_SSH_HOSTKEY_WEAK", message, hint="make the host an ed25519 key: ssh-keygen -A")
     if parts[0] not in _KEY_TYPES or len(parts) < 2:  # noqa: PLR2004 - type and key
-        raise refuse("E_SSH_HOSTKEY_FORM", "this is no public host key", hint=hint)
+        raise refuse("E_SSH_HOSTKEY_FORMAT", "this is no public host key", hint=hint)
     try:
         blob = base64.b64decode(parts[1], validate=True)
     except binascii.Error:
-        raise refuse("E_SSH_HOSTKEY_FORM", "the key's base64 text is damaged", hint=hint) from None
+        raise refuse("E_SSH_HOSTKEY_FORMAT", "the key's base64 text is damaged", hint=hint) from None
     fields = _wire_fields(blob)
     if not fields or fields[0] != parts[0].encode():
-        raise refuse("E_SSH_HOSTKEY_FORM", "the key does not hold what its first word says", hint=hint)
+        raise refuse("E_SSH_HOSTKEY_FORMAT", "the key does not hold what its first word says", hint=hint)
     if parts[0] == "ssh-rsa":
         bits = int.from_bytes(fields[2], "big").bit_length() if len(fields) > 2 else 0  # noqa: PLR2004 - e, then n
         if bits < _RSA_BITS_MIN:

@@ -45,10 +45,10 @@ Capability = Annotated[str, BeforeValidator(_capability)]
 class Mount(Fields):
     """Mount one thing of the host: a directory or file of this sandbox, or a host path that policy allows."""
 
-    directory: Reference | None = None
-    file: Reference | None = None
-    path: AbsolutePath | None = None
-    read_only: Bool = False
+    directory: Reference | None = Field(default=None, description="A name under the sandbox's `directories`.")
+    file: Reference | None = Field(default=None, description="A name under the sandbox's `files`.")
+    path: AbsolutePath | None = Field(default=None, description="A path of the host, which the Fleet's policy allows.")
+    read_only: Bool = Field(default=False, description="The container may not write to it.")
 
     @model_validator(mode="after")
     def _one_source(self) -> Mount:
@@ -60,80 +60,117 @@ class Mount(Fields):
 class Attachment(Fields):
     """Attach to a network of this sandbox, under further names."""
 
-    aliases: tuple[ResourceName, ...] = ()
+    aliases: tuple[ResourceName, ...] = Field(
+        default=(), description="Further names in that network; the container's own name is always one."
+    )
 
 
 class PublishedPort(Fields):
     """Name a port of the container, and publish it on the host."""
 
-    container: Port
-    host: Port | None = Field(default=None, description="null: Docker picks a free one.")
-    bind: IpAddress = "127.0.0.1"
-    protocol: Annotated[Literal["tcp", "udp"], BeforeValidator(choice_text)] = "tcp"
+    container: Port = Field(description="The port inside the container.")
+    host: Port | None = Field(default=None, description="The port on the host; when left out, Docker picks a free one.")
+    bind: IpAddress = Field(default="127.0.0.1", description="The host's address that it is published on.")
+    protocol: Annotated[Literal["tcp", "udp"], BeforeValidator(choice_text)] = Field(
+        default="tcp", description="The protocol."
+    )
 
 
 class Resources(Fields):
     """Bound what the container may use."""
 
-    cpus: Cpus | None = None
-    memory: Memory | None = None
-    pids: Annotated[int, Whole(1, 4_194_304)] = 4096
+    cpus: Cpus | None = Field(default=None, description="Cores, such as 1.5; no limit when left out.")
+    memory: Memory | None = Field(default=None, description="At least 6MiB; no limit when left out.")
+    pids: Annotated[int, Whole(1, 4_194_304)] = Field(default=4096, description="Processes and threads.")
 
 
 class Healthcheck(Fields):
     """Let Docker probe the container; what is left out is the image's own."""
 
-    test: Argv = ()
-    interval: Milliseconds | None = None
-    timeout: Milliseconds | None = None
-    retries: Annotated[int, Whole(1, 1000)] | None = None
-    start_period: Milliseconds | None = None
+    test: Argv = Field(default=(), description="In Docker's form: `[CMD, …]`, `[CMD-SHELL, …]` or `[NONE]`.")
+    interval: Milliseconds | None = Field(default=None, description="From one test to the next.")
+    timeout: Milliseconds | None = Field(default=None, description="How long one test may take.")
+    retries: Annotated[int, Whole(1, 1000)] | None = Field(
+        default=None, description="Failures in a row that make it unhealthy."
+    )
+    start_period: Milliseconds | None = Field(default=None, description="Failures in this time do not count.")
 
 
 class Ulimit(Fields):
     """Bound one kernel resource."""
 
-    soft: Annotated[int, Whole(-1, 2**53)]
-    hard: Annotated[int, Whole(-1, 2**53)]
+    soft: Annotated[int, Whole(-1, 2**53)] = Field(description="What counts; -1 is no limit.")
+    hard: Annotated[int, Whole(-1, 2**53)] = Field(description="How far a program may raise it; -1 is no limit.")
 
 
 class Gpu(Fields):
     """Ask for graphics processors."""
 
-    policy: Annotated[Literal["auto", "require", "off"], BeforeValidator(choice_text)] = "auto"
-    count: Annotated[int, Whole(1, 64)] | None = None
-    cuda: Text | None = None
+    policy: Annotated[Literal["auto", "require", "off"], BeforeValidator(choice_text)] = Field(
+        default="auto", description="`require` is refused in this version; the others change nothing yet."
+    )
+    count: Annotated[int, Whole(1, 64)] | None = Field(default=None, description="How many; all when left out.")
+    cuda: Text | None = Field(default=None, description="The CUDA version wanted.")
 
 
 class Container(Fields):
     """Describe one container. Its networks and volumes are private to the sandbox."""
 
-    image: ImageRef
-    command: Argv | None = None
-    entrypoint: Argv | None = None
-    env: dict[EnvName, LateText] = Field(default_factory=dict)
-    user: Text | None = None
-    working_dir: AbsolutePath | None = None
-    mounts: dict[MountTarget, Mount] = Field(default_factory=dict)
-    volumes: dict[ResourceName, MountTarget] = Field(default_factory=dict)
-    networks: dict[ResourceName, Attachment] = Field(default_factory=dict)
-    network_mode: Annotated[Literal["bridge", "host", "none"], BeforeValidator(choice_text)] = "bridge"
-    ipc: Annotated[Literal["private", "host", "shareable"], BeforeValidator(choice_text)] = "private"
-    cap_add: tuple[Capability, ...] = ()
-    devices: tuple[AbsolutePath, ...] = ()
-    gpu: Gpu | None = None
-    healthcheck: Healthcheck | None = None
-    restart: Annotated[Literal["no", "always", "unless-stopped", "on-failure"] | None, BeforeValidator(choice_text)] = (
-        Field(default=None, description='Default: unless-stopped, or "no" for run: once.')
+    image: ImageRef = Field(
+        description="`[registry/]name[:tag][@sha256:…]`; needed once profile and sandbox are merged."
     )
-    run: Annotated[Literal["always", "once"], BeforeValidator(choice_text)] = "always"
-    stop_grace: Duration = seconds("10s")
-    optional: Bool = False
-    init: Bool = True
-    shm_size: Size | None = None
-    ulimits: dict[ResourceName, Ulimit] = Field(default_factory=dict)
-    extra_hosts: dict[Text, IpAddress] = Field(default_factory=dict)
-    labels: dict[FreeLabelKey, Text] = Field(default_factory=dict)
-    ports: dict[ResourceName, PublishedPort] = Field(default_factory=dict)
+    command: Argv | None = Field(default=None, description="Instead of the image's command.")
+    entrypoint: Argv | None = Field(default=None, description="Instead of the image's entrypoint.")
+    env: dict[EnvName, LateText] = Field(
+        default_factory=dict, description="Variables, besides those of the image; `docker inspect` shows their values."
+    )
+    user: Text | None = Field(default=None, description="Instead of the image's user: `name`, `uid` or `uid:gid`.")
+    working_dir: AbsolutePath | None = Field(default=None, description="Instead of the image's working directory.")
+    mounts: dict[MountTarget, Mount] = Field(
+        default_factory=dict, description="Path inside the container to what is mounted there."
+    )
+    volumes: dict[ResourceName, MountTarget] = Field(
+        default_factory=dict,
+        description="A volume of this sandbox to the path inside. Volumes are data, never removed.",
+    )
+    networks: dict[ResourceName, Attachment] = Field(
+        default_factory=dict, description="Networks of this sandbox, private to it; containers see each other by name."
+    )
+    network_mode: Annotated[Literal["bridge", "host", "none"], BeforeValidator(choice_text)] = Field(
+        default="bridge", description="`host` needs an allowance in the Fleet's policy."
+    )
+    ipc: Annotated[Literal["private", "host", "shareable"], BeforeValidator(choice_text)] = Field(
+        default="private", description="`host` needs an allowance in the Fleet's policy."
+    )
+    cap_add: tuple[Capability, ...] = Field(
+        default=(), description="Such as NET_ADMIN; each needs an allowance in the Fleet's policy."
+    )
+    devices: tuple[AbsolutePath, ...] = Field(
+        default=(), description="Devices of the host; each needs an allowance in the Fleet's policy."
+    )
+    gpu: Gpu | None = Field(default=None, description="Not used in this version; `policy: require` is refused.")
+    healthcheck: Healthcheck | None = Field(
+        default=None, description="Docker's own check; what is left out is the image's."
+    )
+    restart: Annotated[Literal["no", "always", "unless-stopped", "on-failure"] | None, BeforeValidator(choice_text)] = (
+        Field(default=None, description='`unless-stopped` when left out, or "no" with `run: once`.')
+    )
+    run: Annotated[Literal["always", "once"], BeforeValidator(choice_text)] = Field(
+        default="always", description="`once`: it does its work and exits with 0; that it stands still is no drift."
+    )
+    stop_grace: Annotated[Duration, Field(description="From asking it to stop to killing it.")] = seconds("10s")
+    optional: Bool = Field(default=False, description="The sandbox is ready without it.")
+    init: Bool = Field(default=True, description="A small first process that reaps children and passes signals on.")
+    shm_size: Size | None = Field(default=None, description="Size of /dev/shm; Docker's 64MiB when left out.")
+    ulimits: dict[ResourceName, Ulimit] = Field(
+        default_factory=dict, description="By kernel resource, such as `nofile`."
+    )
+    extra_hosts: dict[Text, IpAddress] = Field(
+        default_factory=dict, description="Lines for /etc/hosts: name to address."
+    )
+    labels: dict[FreeLabelKey, Text] = Field(default_factory=dict, description="Docker labels of your own.")
+    ports: dict[ResourceName, PublishedPort] = Field(
+        default_factory=dict, description="Ports by a name that probes use."
+    )
     resources: Resources = Resources()
     depends_on: tuple[Reference, ...] = Field(default=(), description="Other containers of this sandbox.")

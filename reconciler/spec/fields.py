@@ -34,9 +34,13 @@ class Fields(BaseModel):
 class Metadata(Fields):
     """Name an object. Annotations are for people and other programs; they change nothing."""
 
-    name: Name
-    labels: dict[LabelKey, Text] = Field(default_factory=dict)
-    annotations: dict[LabelKey, Text] = Field(default_factory=dict)
+    name: Name = Field(description="2 to 40 lower-case letters, digits and `-`; unique for its kind in the fleet.")
+    labels: dict[LabelKey, Text] = Field(
+        default_factory=dict, description="For selecting: `--on pool=gpu` names hosts by their labels."
+    )
+    annotations: dict[LabelKey, Text] = Field(
+        default_factory=dict, description="For people and other programs; they change nothing."
+    )
 
 
 class Document(Fields):
@@ -51,6 +55,6 @@ class Document(Fields):
 class Suspension(Fields):
     """Leave an object alone until somebody takes this away again."""
 
-    reason: Text
-    by: Text | None = None
-    until: Text | None = Field(default=None, description="A date and time (RFC 3339), as text.")
+    reason: Text = Field(description="Why; it is shown wherever the object is held back.")
+    by: Text | None = Field(default=None, description="Who asked for it.")
+    until: Text | None = Field(default=None, description="When it ends by itself: a date and time (RFC 3339), quoted.")

@@ -16,76 +16,96 @@ from reconciler.spec.paths import AbsolutePath
 class Limits(Fields):
     """Bound what one pass, and one day, may do."""
 
-    removals_per_plan: Percent = Field(default=30, json_schema_extra={"default": "30%"})
-    removals_per_day: Percent = Field(default=30, json_schema_extra={"default": "30%"})
-    concurrent_hosts: Annotated[int, Whole(1, 1024)] = 64
-    creates_per_host: Annotated[int, Whole(1, 64)] = 4
+    removals_per_plan: Percent = Field(
+        default=30,
+        json_schema_extra={"default": "30%"},
+        description="Share of the fleet, and of each host, that one plan may remove; 2 sandboxes are always allowed.",
+    )
+    removals_per_day: Percent = Field(
+        default=30,
+        json_schema_extra={"default": "30%"},
+        description="Share of the fleet that may go within 24 hours; 10 are always allowed.",
+    )
+    concurrent_hosts: Annotated[int, Whole(1, 1024)] = Field(
+        default=64, description="Hosts that are worked on at once."
+    )
+    creates_per_host: Annotated[int, Whole(1, 64)] = Field(
+        default=4, description="Actions that run on one host at once."
+    )
 
 
 class Reap(Fields):
     """Say what becomes of what nobody wants any more."""
 
-    mode: Annotated[Literal["report", "apply"], BeforeValidator(choice_text)] = "report"
-    older_than: Duration = seconds("24h")
-    grace: Duration = seconds("1h")
-    idle_after: Duration | None = None
-    legacy_patterns: tuple[Text, ...] = ()
-    legacy_roots: tuple[AbsolutePath, ...] = ()
+    mode: Annotated[Literal["report", "apply"], BeforeValidator(choice_text)] = Field(
+        default="report", description="What becomes of an orphan: shown, or stopped and removed after the grace."
+    )
+    older_than: Annotated[Duration, Field(description="Younger orphans are left alone.")] = seconds("24h")
+    grace: Annotated[Duration, Field(description="From stopping an orphan to removing it.")] = seconds("1h")
+    idle_after: Duration | None = Field(default=None, description="Not used in this version.")
+    legacy_patterns: tuple[Text, ...] = Field(default=(), description="Not used in this version.")
+    legacy_roots: tuple[AbsolutePath, ...] = Field(default=(), description="Not used in this version.")
 
 
 class Allowance(Fields):
     """Lift named denials for the sandboxes of one profile."""
 
-    profile: Reference
-    host_network: Bool = False
-    host_ipc: Bool = False
-    cap_add: tuple[Text, ...] = ()
-    devices: tuple[Text, ...] = ()
+    profile: Reference = Field(description="Only sandboxes of this profile are meant.")
+    host_network: Bool = Field(default=False, description="Allow `networkMode: host`.")
+    host_ipc: Bool = Field(default=False, description="Allow `ipc: host`.")
+    cap_add: tuple[Text, ...] = Field(default=(), description="Capabilities that may be added.")
+    devices: tuple[Text, ...] = Field(default=(), description="Devices of the host that may be given.")
 
 
 class Policy(Fields):
     """Say what sandboxes may ask of a host."""
 
-    mounts: tuple[AbsolutePath, ...] = Field(default=(), description="Host paths that sandboxes may mount.")
+    mounts: tuple[AbsolutePath, ...] = Field(
+        default=(), description="Host paths that sandboxes may mount, with what is below."
+    )
     images: tuple[Text, ...] = Field(default=("*",), description="Allowed image references; `*` matches any text.")
-    hardened: Bool = False
-    allow: tuple[Allowance, ...] = ()
-    require_signed_commits: Bool = False
+    hardened: Bool = Field(
+        default=False, description="Every container drops all capabilities and may gain no new privileges."
+    )
+    allow: tuple[Allowance, ...] = Field(default=(), description="Denials that are lifted for one profile each.")
+    require_signed_commits: Bool = Field(default=False, description="`true` is refused in this version.")
 
 
 class SecretSource(Fields):
     """Say where a secret is kept on the controller: outside the specs."""
 
-    file: AbsolutePath
+    file: AbsolutePath = Field(
+        description="A file on the machine that runs `reconcile`; one line break at its end is not part of the secret."
+    )
 
 
 class Registry(Fields):
     """Log in to one registry for pulls; nothing of it is stored on a host."""
 
-    host: Text
-    username: Text
+    host: Text = Field(description="The registry, as image references begin, such as `registry.example`.")
+    username: Text = Field(description="The account to log in with.")
     password: SecretText = Field(description='A reference: "${secret:NAME}".')
 
 
 class Sink(Fields):
     """Send telemetry to one place."""
 
-    type: Annotated[Literal["file", "stateHub"], BeforeValidator(choice_text)]
-    url: Url | None = None
-    token: SecretText | None = None
+    type: Annotated[Literal["file", "stateHub"], BeforeValidator(choice_text)] = Field(description="The kind of place.")
+    url: Url | None = Field(default=None, description="Where a stateHub is.")
+    token: SecretText | None = Field(default=None, description="What a stateHub wants to see.")
 
 
 class Telemetry(Fields):
     """Say where telemetry goes."""
 
-    sinks: tuple[Sink, ...] = ()
+    sinks: tuple[Sink, ...] = Field(default=(), description="Not used in this version.")
 
 
 class Alert(Fields):
     """Call a webhook when something needs a person."""
 
-    url: Url
-    token: SecretText | None = None
+    url: Url = Field(description="The address to call.")
+    token: SecretText | None = Field(default=None, description="What it wants to see.")
 
 
 class FleetSpec(Fields):
@@ -94,10 +114,12 @@ class FleetSpec(Fields):
     limits: Limits = Limits()
     reap: Reap = Reap()
     policy: Policy = Policy()
-    secrets: dict[SecretName, SecretSource] = Field(default_factory=dict)
-    registries: tuple[Registry, ...] = ()
+    secrets: dict[SecretName, SecretSource] = Field(
+        default_factory=dict, description="The only way in for secrets: used as `${secret:NAME}`."
+    )
+    registries: tuple[Registry, ...] = Field(default=(), description="Registries that pulls log in to.")
     telemetry: Telemetry = Telemetry()
-    alerts: tuple[Alert, ...] = ()
+    alerts: tuple[Alert, ...] = Field(default=(), description="Not used in this version.")
 
 
 class Fleet(Document):

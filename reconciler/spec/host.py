@@ -16,31 +16,42 @@ from reconciler.spec.paths import BaseDir, DockerSocket, KeyFile, StorageRoot
 class Ssh(Fields):
     """Say how to log in, and which key proves that it is the right machine."""
 
-    user: HostUser
-    port: Port = 22
-    host_key: PublicKey | None = None
-    identity_file: KeyFile | None = None
-    agent: Bool = False
-    jump: Reference | None = Field(default=None, description="Another Host to go through.")
+    user: HostUser = Field(description="The account to log in as; it needs the Docker socket.")
+    port: Port = Field(default=22, description="Where sshd listens.")
+    host_key: PublicKey | None = Field(
+        default=None, description="The host's own public key. Needed: a host that is not pinned is refused."
+    )
+    identity_file: KeyFile | None = Field(
+        default=None, description="The private key to log in with, without a passphrase."
+    )
+    agent: Bool = Field(default=False, description="Log in with the keys of the SSH agent.")
+    jump: Reference | None = Field(default=None, description="Another Host to go through, itself reached directly.")
 
 
 class Admission(Fields):
     """Hold back what would overload the host; nothing is refused by a bound that is not given."""
 
-    min_disk_free: Size | None = None
-    min_memory_available: Size | None = None
-    max_load_per_cpu: Load | None = None
-    max_sandboxes: Annotated[int, Whole(0, 100_000)] | None = None
+    min_disk_free: Size | None = Field(default=None, description="Free space where Docker keeps its data.")
+    min_memory_available: Size | None = Field(default=None, description="Memory that programs could still have.")
+    max_load_per_cpu: Load | None = Field(default=None, description="One-minute load over the number of CPUs.")
+    max_sandboxes: Annotated[int, Whole(0, 100_000)] | None = Field(
+        default=None, description="Sandboxes of this fleet."
+    )
 
 
 class HostSpec(Fields):
     """Hold what is known of the machine beforehand."""
 
-    address: HostAddress
-    ssh: Ssh | None = None
-    docker_socket: DockerSocket = "/var/run/docker.sock"
-    base_dir: BaseDir | None = Field(default=None, description="Default: ${host.home}/.reconciler/<fleet>.")
-    storage_roots: dict[ResourceName, StorageRoot] = Field(default_factory=dict)
+    address: HostAddress = Field(description="An IP address or DNS name; or `local`: this machine's own Docker socket.")
+    ssh: Ssh | None = Field(default=None, description="How to log in; required unless the address is `local`.")
+    docker_socket: DockerSocket = Field(default="/var/run/docker.sock", description="The engine's socket on the host.")
+    base_dir: BaseDir | None = Field(
+        default=None, description="The one folder that is ours: `${host.home}/.reconciler/<fleet>` when left out."
+    )
+    storage_roots: dict[ResourceName, StorageRoot] = Field(
+        default_factory=dict,
+        description="Folders for data, used as `${storage.NAME}/…`; what is below is never removed.",
+    )
     admission: Admission = Admission()
     suspend: Suspension | None = None
 

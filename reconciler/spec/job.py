@@ -14,21 +14,25 @@ from reconciler.spec.names import Reference, ResourceName
 class Retries(Fields):
     """Say how often, and after what pause, a failed job is tried again."""
 
-    max: Annotated[int, Whole(0, 100)] = 0
-    pause: Duration = seconds("15m")
+    max: Annotated[int, Whole(0, 100)] = Field(default=0, description="Further tries after the first.")
+    pause: Annotated[Duration, Field(description="From one try to the next.")] = seconds("15m")
 
 
 class JobSpec(Fields):
     """Say what runs where, and for how long."""
 
-    sandbox: Reference
-    entrypoint: ResourceName | None = None
-    command: Argv = ()
-    timeout: Duration | None = None
+    sandbox: Reference = Field(description="The sandbox it runs in.")
+    entrypoint: ResourceName | None = Field(default=None, description="An entrypoint of the sandbox's profile.")
+    command: Argv = Field(default=(), description="The command, or what follows the entrypoint.")
+    timeout: Duration | None = Field(default=None, description="How long it may run.")
     retries: Retries = Retries()
-    heartbeat: Duration | None = None
-    check: Argv | None = Field(default=None, alias="validate")
-    concurrency_group: ResourceName | None = None
+    heartbeat: Duration | None = Field(default=None, description="Silence that counts as a hang.")
+    check: Argv | None = Field(
+        default=None, alias="validate", description="A command that says whether the result is good."
+    )
+    concurrency_group: ResourceName | None = Field(
+        default=None, description="Jobs of one group run one after the other."
+    )
 
 
 class Job(Document):

@@ -16,13 +16,17 @@ AnyMapping = Annotated[dict[str, Any], WithJsonSchema({"type": "object"})]
 class ProfileSpec(Fields):
     """Hold the part of a Sandbox spec that its sandboxes share, with gaps that their inputs fill."""
 
-    extends: Reference | None = None
+    extends: Reference | None = Field(default=None, description="Another profile, which this one is laid over.")
     inputs: AnyMapping = Field(
         default_factory=dict, description="A JSON Schema (2020-12) of the inputs, with defaults."
     )
-    entrypoints: dict[ResourceName, Argv] = Field(default_factory=dict)
+    entrypoints: dict[ResourceName, Argv] = Field(
+        default_factory=dict, description="Commands by name. No command of this version uses them."
+    )
     # Checked as a Sandbox spec once it is merged; here only its keys can be.
-    sandbox: AnyMapping = Field(default_factory=dict)
+    sandbox: AnyMapping = Field(
+        default_factory=dict, description="Any part of a Sandbox's spec; `${inputs.NAME}` may stand in it."
+    )
 
 
 class Profile(Document):

@@ -54,37 +54,43 @@ StatusRange = Annotated[
 class HttpProbe(Fields):
     """Ask over HTTP."""
 
-    container: Reference
+    container: Reference = Field(description="Which container of the sandbox is asked.")
     port: Reference = Field(description="The name of one of the container's ports.")
-    path: Annotated[str, BeforeValidator(_path)] = "/"
-    status: StatusRange = Field(default=(200, 399), json_schema_extra={"default": "200-399"})
+    path: Annotated[str, BeforeValidator(_path)] = Field(default="/", description="What to ask for.")
+    status: StatusRange = Field(
+        default=(200, 399),
+        json_schema_extra={"default": "200-399"},
+        description="The status that is ready, or a range.",
+    )
 
 
 class TcpProbe(Fields):
     """Open a connection."""
 
-    container: Reference
+    container: Reference = Field(description="Which container of the sandbox is asked.")
     port: Reference = Field(description="The name of one of the container's ports.")
 
 
 class ExecProbe(Fields):
     """Run a command in the container; 0 is ready."""
 
-    container: Reference
-    command: Argv
+    container: Reference = Field(description="Which container of the sandbox is asked.")
+    command: Argv = Field(description="The command.")
 
 
 class LogProbe(Fields):
     """Look for a line in what the container wrote in this run."""
 
-    container: Reference
-    pattern: Annotated[str, BeforeValidator(_pattern)]
+    container: Reference = Field(description="Which container of the sandbox is asked.")
+    pattern: Annotated[str, BeforeValidator(_pattern)] = Field(
+        description="A regular expression, found anywhere in a line."
+    )
 
 
 class HealthProbe(Fields):
     """Take Docker's own word (healthcheck)."""
 
-    container: Reference
+    container: Reference = Field(description="Which container of the sandbox is asked.")
 
 
 class Probe(Fields):
@@ -95,8 +101,8 @@ class Probe(Fields):
     exec: ExecProbe | None = None
     log: LogProbe | None = None
     health: HealthProbe | None = None
-    timeout: Duration = seconds("60s")
-    interval: Duration = seconds("1s")
+    timeout: Annotated[Duration, Field(description="Not ready after this: the change has failed.")] = seconds("60s")
+    interval: Annotated[Duration, Field(description="The longest pause from one question to the next.")] = seconds("1s")
 
     @property
     def way(self) -> HttpProbe | TcpProbe | ExecProbe | LogProbe | HealthProbe:

@@ -19,67 +19,90 @@ from reconciler.spec.readiness import Probe
 class Directory(Fields):
     """Make a directory: relative to the sandbox's own folder, or below a storage root (then it is data)."""
 
-    path: ManagedPath
-    mode: Mode = "0750"
+    path: ManagedPath = Field(description="Relative to the sandbox's own folder, or `${storage.NAME}/…`.")
+    mode: Mode = Field(default="0750", description="Permissions, quoted.")
 
 
 class File(Fields):
     """Write a file, at a moment of the sandbox's life."""
 
-    path: ManagedPath
-    mode: Mode = "0640"
-    format: Annotated[Literal["text", "json", "env"], BeforeValidator(choice_text)] = "text"
+    path: ManagedPath = Field(description="Relative to the sandbox's own folder, or `${storage.NAME}/…`.")
+    mode: Mode = Field(default="0640", description="Permissions, quoted.")
+    format: Annotated[Literal["text", "json", "env"], BeforeValidator(choice_text)] = Field(
+        default="text", description="How `content` is written: as it is, as JSON, or as lines of NAME=value."
+    )
     content: Annotated[
         str | Template,
         PlainValidator(rendered),
         WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}, {"type": "array"}]}),
     ] = Field(default="", description="Text; or, with format json or env, what to write in that format.")
-    make_at: Annotated[Literal["prepare", "launch", "ready"], BeforeValidator(choice_text)] = "prepare"
-    drop_at: Annotated[Literal["never", "retire", "stopped"], BeforeValidator(choice_text)] = "never"
+    make_at: Annotated[Literal["prepare", "launch", "ready"], BeforeValidator(choice_text)] = Field(
+        default="prepare", description="When in a run it is written. This version always writes it first."
+    )
+    drop_at: Annotated[Literal["never", "retire", "stopped"], BeforeValidator(choice_text)] = Field(
+        default="never", description="When in a run it goes. This version keeps it as long as the sandbox."
+    )
 
 
 class Tree(Fields):
     """Keep a folder on the host like one beside the specs."""
 
-    path: Text
-    exclude: tuple[Text, ...] = ()
+    path: Text = Field(description="A folder beside the specs.")
+    exclude: tuple[Text, ...] = Field(default=(), description="Patterns of names to leave out.")
 
 
 class Compose(Fields):
     """Take a compose file instead of containers."""
 
-    file: Text
+    file: Text = Field(description="A compose file beside the specs.")
 
 
 class Placement(Fields):
     """Let the fleet choose a host."""
 
-    selector: dict[Text, Text] = Field(default_factory=dict)
-    strategy: Annotated[Literal["spread", "pack"], BeforeValidator(choice_text)] = "spread"
+    selector: dict[Text, Text] = Field(default_factory=dict, description="Labels that the host must have.")
+    strategy: Annotated[Literal["spread", "pack"], BeforeValidator(choice_text)] = Field(
+        default="spread", description="The emptiest host, or the fullest that has room."
+    )
 
 
 class SandboxSpec(Fields):
     """Hold what a sandbox is, after profile and sandbox were merged."""
 
-    profile: Reference | None = None
-    inputs: Annotated[dict[str, Any], WithJsonSchema({"type": "object"})] = Field(default_factory=dict)
-    host: Reference | None = None
-    placement: Placement | None = None
-    directories: dict[ResourceName, Directory] = Field(default_factory=dict)
-    files: dict[ResourceName, File] = Field(default_factory=dict)
-    source: Tree | None = None
-    compose: Compose | None = None
-    containers: dict[ResourceName, Container] = Field(default_factory=dict)
-    gpu: Gpu | None = None
-    readiness: dict[ResourceName, Probe] = Field(default_factory=dict)
-    update: Annotated[Literal["stop-first", "start-first"], BeforeValidator(choice_text)] = "stop-first"
-    ttl: Duration | None = None
-    observability: Annotated[Literal["off", "deltas", "canary"], BeforeValidator(choice_text)] = "deltas"
-    drift: Annotated[Literal["heal", "report"], BeforeValidator(choice_text)] = "heal"
-    protect: Bool = False
-    deletion_policy: Annotated[Literal["Delete", "Retain"], BeforeValidator(choice_text)] = "Delete"
-    keep_runs: Annotated[int, Whole(0, 1000)] = 5
-    depends_on: tuple[Reference, ...] = Field(default=(), description="Other sandboxes.")
+    profile: Reference | None = Field(default=None, description="The Profile that this spec is laid over.")
+    inputs: Annotated[dict[str, Any], WithJsonSchema({"type": "object"})] = Field(
+        default_factory=dict, description="Values for the profile's inputs."
+    )
+    host: Reference | None = Field(default=None, description="The Host that it stands on. Needed in this version.")
+    placement: Placement | None = Field(default=None, description="Instead of `host`: refused in this version.")
+    directories: dict[ResourceName, Directory] = Field(default_factory=dict, description="Directories on the host.")
+    files: dict[ResourceName, File] = Field(default_factory=dict, description="Files on the host.")
+    source: Tree | None = Field(default=None, description="A tree to copy to the host: refused in this version.")
+    compose: Compose | None = Field(default=None, description="Instead of `containers`: refused in this version.")
+    containers: dict[ResourceName, Container] = Field(default_factory=dict, description="At least one, by name.")
+    gpu: Gpu | None = Field(default=None, description="Not used in this version; `policy: require` is refused.")
+    readiness: dict[ResourceName, Probe] = Field(
+        default_factory=dict, description="What must answer before it is ready; a container without one must run."
+    )
+    update: Annotated[Literal["stop-first", "start-first"], BeforeValidator(choice_text)] = Field(
+        default="stop-first", description="Which goes first when a container is replaced: the old, or the new."
+    )
+    ttl: Duration | None = Field(
+        default=None, description="How long it lives; then it is removed, and stays away until its spec changes."
+    )
+    observability: Annotated[Literal["off", "deltas", "canary"], BeforeValidator(choice_text)] = Field(
+        default="deltas",
+        description="Measure the host before and after a change; `canary` is the same in this version.",
+    )
+    drift: Annotated[Literal["heal", "report"], BeforeValidator(choice_text)] = Field(
+        default="heal", description="What becomes of drift: repaired by the next apply, or only shown."
+    )
+    protect: Bool = Field(default=False, description="Refuse whatever would remove or replace it.")
+    deletion_policy: Annotated[Literal["Delete", "Retain"], BeforeValidator(choice_text)] = Field(
+        default="Delete", description="What becomes of it when its spec goes; `Retain` leaves it as it is."
+    )
+    keep_runs: Annotated[int, Whole(0, 1000)] = Field(default=5, description="Not used in this version.")
+    depends_on: tuple[Reference, ...] = Field(default=(), description="Other sandboxes, which are made first.")
     suspend: Suspension | None = None
 
 

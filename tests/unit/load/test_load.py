@@ -181,6 +181,7 @@ def test_an_input_schema_fetches_nothing(tmp_path: Path) -> None:
         ("image: a\n      extraHosts: {db: 10.0.0}", "E_IP_ADDR"),
         ("image: a\n      ulimits: {nofile: {soft: 2, hard: 1}}", "E_RANGE"),
         ("image: a\n      gpu: {policy: require}", "E_NOT_SUPPORTED"),
+        ("image: a\n      gpu: {}", "E_NOT_SUPPORTED"),
     ],
 )
 def test_a_container_that_cannot_be_is_refused(text: str, code: str, tmp_path: Path) -> None:
@@ -191,7 +192,6 @@ def test_a_container_that_cannot_be_is_refused(text: str, code: str, tmp_path: P
     ("path", "ok"),
     [
         ("cache", True),
-        ("a/${run.id}", True),
         ("${storage.data}/web", True),
         ("/srv/data/web", True),
         ("${storage.data}", False),
