@@ -12,6 +12,7 @@ from reconciler.cli.ground import lay_ground, load_records, question_of
 from reconciler.cli.options import (
     SPECS,
     STATUS,
+    AcceptRevision,
     AllowDestroy,
     Exclude,
     JsonLines,
@@ -38,6 +39,7 @@ def apply(
     yes: Yes = False,
     json_lines: JsonLines = False,
     allow_destroy: AllowDestroy = None,
+    accept_revision: AcceptRevision = None,
     lock_timeout: LockTimeout = 0,
 ) -> int:
     """Bring hosts to the state that the specs say; ask first.
@@ -61,13 +63,15 @@ def apply(
             raise PlanDamaged(message, code="E_PLAN_FLEET", hint="name the spec folder it was made from: --specs DIR")
         ground = msgspec.structs.replace(ground, pass_id=saved.pass_id)
         hosts = frozenset(saved.basis) or None
-        question = question_of(ground, Selection(names=frozenset(item.sandbox for item in saved.actions), hosts=hosts))
+        selection = Selection(names=frozenset(item.sandbox for item in saved.actions), hosts=hosts)
+        question = question_of(ground, selection, accepted=accept_revision)
         # Only what a person allowed when it was made lifts the budget now: saving a refused plan is no permission.
         request = msgspec.structs.replace(question.request, removals_allowed=saved.removals_allowed)
         return carry(ground, msgspec.structs.replace(question, request=request), manner, saved=saved)
     records = load_records(ground)
     selection = select(ground.desired, records, names=targets, on=on, exclude=exclude)
-    return carry(ground, question_of(ground, selection, removals_allowed=allow_destroy), manner)
+    question = question_of(ground, selection, removals_allowed=allow_destroy, accepted=accept_revision)
+    return carry(ground, question, manner)
 
 
 def _plan_file(targets: list[str]) -> Path | None:

@@ -16,7 +16,7 @@ from reconciler.cli import exits, report
 from reconciler.cli.doors import RealDoors
 from reconciler.cli.ground import Ground, owner
 from reconciler.cli.progress import JsonStream, Lines, Live
-from reconciler.errors import GuardRefused
+from reconciler.errors import GuardRefused, UsageError
 from reconciler.passes import Answer, Passed, Planned, Question, Setting, apply_pass
 from reconciler.show import stream
 from reconciler.show.outcome_text import outcome_page
@@ -70,8 +70,11 @@ async def _carry(
     *,
     saved: Plan | None,
 ) -> Passed:
+    agreed = False
+
     def agree(planned: Planned) -> Answer:
         nonlocal agreed
+        _check_names(planned.plan, question.request.destroying)
         answer = _agree(ground, planned, manner, observer, is_saved=saved is not None)
         agreed = answer is not Answer.NO
         if answer is not Answer.NO and isinstance(observer, Live):
@@ -79,7 +82,6 @@ async def _carry(
             stack.enter_context(observer)
         return answer
 
-    agreed = False
     interrupt = Interrupt()
     with _signals(interrupt, is_acting=lambda: agreed):
         setting = Setting(
@@ -136,8 +138,8 @@ def _agree(ground: Ground, planned: Planned, manner: Manner, observer: Observer,
     Raises:
         GuardRefused: a guard forbids the plan, or nobody can agree to it.
     """
-    _show_plan(ground, planned, observer)
     plan = planned.plan
+    _show_plan(ground, planned, observer)
     if plan.refused:
         first, *rest = [cause.text for cause in plan.refused]
         raise GuardRefused("refused: " + first, hint=rest[-1] if rest else None, code="E_BUDGET")
@@ -156,6 +158,15 @@ def _agree(ground: Ground, planned: Planned, manner: Manner, observer: Observer,
     if yes:
         return Answer.ASKED
     raise GuardRefused("nobody agreed, so nothing was changed", code="E_NO_APPROVAL")
+
+
+def _check_names(plan: Plan, destroying: frozenset[str]) -> None:
+    """Refuse to destroy what nobody knows; with hosts unknown, that cannot be told and is left to the plan."""
+    known = {item.sandbox for item in plan.actions} | {item.sandbox for item in plan.matched}
+    known |= {item.address.removeprefix("sandbox/") for item in plan.held}
+    missing = sorted(destroying - known)
+    if missing and not plan.unknown_hosts:
+        raise UsageError(f"no spec, record or host knows a sandbox named {missing[0]!r}", code="E_NO_MATCH")
 
 
 def _show_plan(ground: Ground, planned: Planned, observer: Observer) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli.ground import lay_ground, load_records, question_of
-from reconciler.cli.options import SPECS, STATUS, JsonLines, LockTimeout, Specs, Status, Yes
+from reconciler.cli.options import SPECS, STATUS, AcceptRevision, JsonLines, LockTimeout, Specs, Status, Yes
 from reconciler.errors import UsageError
 
 
@@ -19,6 +19,7 @@ def destroy(
     status: Status = STATUS,
     yes: Yes = False,
     json_lines: JsonLines = False,
+    accept_revision: AcceptRevision = None,
     lock_timeout: LockTimeout = 0,
 ) -> int:
     """Remove sandboxes from their hosts; data stays.
@@ -28,12 +29,11 @@ def destroy(
     if bool(names) == everything:
         raise UsageError("name the sandboxes to destroy, or give --all, and not both")
     from reconciler.cli.carry import Manner, carry  # noqa: PLC0415 - loads the rooms that reach hosts
-    from reconciler.cli.selection import select  # noqa: PLC0415 - same
+    from reconciler.plan import Selection  # noqa: PLC0415 - same
 
     ground = lay_ground(specs, status)
-    records = load_records(ground)
-    known = {*ground.desired.sandboxes, *(record.sandbox for record in records.sandboxes)}
-    wanted = sorted(known) if everything else list(names or ())
-    selection = select(ground.desired, records, names=wanted, on=None, exclude=None)
-    question = question_of(ground, selection, destroying=frozenset(wanted))
+    recorded = {record.sandbox for record in load_records(ground).sandboxes}
+    # A name that neither specs nor records know may be an orphan's: whether it is anything, the hosts say.
+    wanted = frozenset({*ground.desired.sandboxes, *recorded} if everything else names or ())
+    question = question_of(ground, Selection(names=wanted), destroying=wanted, accepted=accept_revision)
     return carry(ground, question, Manner(yes=yes, json_lines=json_lines, lock_timeout_s=lock_timeout))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import secrets
 import socket
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from reconciler.cli import report
 from reconciler.cli.clock import SystemClock
 from reconciler.cli.revision import contained, revision_of
 from reconciler.cli.secret_files import read_secrets
+from reconciler.errors import UsageError
 from reconciler.load import load_as
 from reconciler.model.desired import Desired
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from reconciler.passes import Question
     from reconciler.plan import Selection
     from reconciler.record.store import StatusStore
+
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
 
 class Ground(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,8 +88,9 @@ def question_of(
     removals_allowed: int | None = None,
     destroying: frozenset[str] = frozenset(),
     with_facts: bool = False,
+    accepted: list[str] | None = None,
 ) -> Question:
-    """Ask for a pass over this ground."""
+    """Ask for a pass over this ground; `accepted` are commits that a person vouches for."""
     from reconciler.passes import Question  # noqa: PLC0415 - loads every room
     from reconciler.plan import PlanRequest  # noqa: PLC0415 - same
 
@@ -101,17 +106,25 @@ def question_of(
             destroying=destroying,
             removals_allowed=removals_allowed,
         ),
-        ancestors=ancestors_of(ground.specs),
+        ancestors=ancestors_of(ground.specs, accepted or []),
         only=selection.hosts,
         with_facts=with_facts,
     )
 
 
-def ancestors_of(specs: Path) -> Callable[[frozenset[str]], frozenset[str]]:
-    """Tell which commits the specs' own contains, asking git only when something has to be told."""
+def ancestors_of(specs: Path, accepted: list[str]) -> Callable[[frozenset[str]], frozenset[str]]:
+    """Tell which commits the specs' own contains, or a person accepted; asks git only when something is to be told.
+
+    Raises:
+        UsageError: an accepted commit is not 7 to 40 hex digits.
+    """
+    for commit in accepted:
+        if _COMMIT.fullmatch(commit) is None:
+            raise UsageError(f"--accept-revision {commit!r} is no commit", hint="write 7 to 40 of its hex digits")
 
     def tell(commits: frozenset[str]) -> frozenset[str]:
-        return contained(specs, commits - {"none"})
+        vouched = frozenset(commit for commit in commits if commit.startswith(tuple(accepted)))
+        return vouched | contained(specs, commits - vouched - {"none"})
 
     return tell
 

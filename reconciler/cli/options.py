@@ -41,6 +41,14 @@ AllowDestroy = Annotated[
     int | None,
     typer.Option("--allow-destroy", metavar="N", min=0, help="Allow exactly N removals, whatever the budget says."),
 ]
+AcceptRevision = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept-revision",
+        metavar="COMMIT",
+        help="Act on what this commit made although the checkout does not contain it: after a squash or a forced push.",
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 LockTimeout = Annotated[
     float, typer.Option("--lock-timeout", metavar="SECONDS", min=0, help="Wait this long for another pass to end.")

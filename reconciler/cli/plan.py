@@ -15,6 +15,7 @@ from reconciler.cli.ground import Ground, lay_ground, load_records, question_of
 from reconciler.cli.options import (
     SPECS,
     STATUS,
+    AcceptRevision,
     AllowDestroy,
     Exclude,
     JsonLines,
@@ -27,7 +28,7 @@ from reconciler.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from reconciler.passes import Planned
+    from reconciler.passes import Planned, Question
 
 
 _AS_ASKED = ("Suspended", "Orphan", "TooYoung", "InGrace")
@@ -46,13 +47,18 @@ def plan(
     json_lines: JsonLines = False,
     detailed_exitcode: Annotated[bool, typer.Option(help="Exit 2 when there are changes.")] = False,
     allow_destroy: AllowDestroy = None,
+    accept_revision: AcceptRevision = None,
 ) -> int:
     """Show what apply would do, and why.
 
     Changes nothing, and cannot: it works through clients that only read.
     """
+    from reconciler.cli.selection import select  # noqa: PLC0415 - loads the rooms that reach hosts
+
     ground = lay_ground(specs, status)
-    planned = asyncio.run(_plan(ground, names, on, exclude, allow_destroy))
+    selection = select(ground.desired, load_records(ground), names=names, on=on, exclude=exclude)
+    question = question_of(ground, selection, removals_allowed=allow_destroy, accepted=accept_revision)
+    planned = asyncio.run(_plan(ground, question))
     for warning in planned.warnings:
         report.say(f"warning: {warning}")
     if out is not None:
@@ -65,16 +71,10 @@ def plan(
     return status_of(planned, detailed=detailed_exitcode)
 
 
-async def _plan(
-    ground: Ground, names: list[str] | None, on: list[str] | None, exclude: list[str] | None, allow: int | None
-) -> Planned:
+async def _plan(ground: Ground, question: Question) -> Planned:
     from reconciler.cli.doors import RealDoors  # noqa: PLC0415 - loads the rooms that reach hosts
-    from reconciler.cli.selection import select  # noqa: PLC0415 - same
     from reconciler.passes import plan_pass  # noqa: PLC0415 - same
 
-    records = load_records(ground)
-    selection = select(ground.desired, records, names=names, on=on, exclude=exclude)
-    question = question_of(ground, selection, removals_allowed=allow)
     doors = RealDoors(ground.desired, secrets=question.request.secrets, now=ground.clock.now)
     return await plan_pass(question, store=ground.store, doors=doors, clock=ground.clock)
 

@@ -17,7 +17,8 @@ from msgspec.structs import replace
 
 from reconciler.errors import ReadFailed
 from reconciler.host.files import HostFiles
-from reconciler.host.look import FilesSeen, look_at_files
+from reconciler.host.look import FilesSeen, decode_look, look_at_files
+from reconciler.host.scripts import load_script
 from reconciler.host.shell import Shell
 from reconciler.model.effect import Done, DropPath, MakeDirectory, NotDone, Outcome, PutFile, PutMarker
 from reconciler.model.observed import SeenMarker
@@ -173,27 +174,19 @@ async def test_a_host_id_that_is_damaged_is_an_error(rig: Rig) -> None:
 
 async def test_a_look_cut_anywhere_is_an_error(rig: Rig) -> None:
     await rig.mark()
-    whole: list[bytes] = []
-
-    class Cut:
-        """Hand on what the real shell answered, cut short: a stand-in for a link that breaks."""
-
-        at: int | None = None
-
-        async def run(self, script: str, **more: object) -> object:
-            done = await rig.shell.run(script, **more)  # type: ignore[arg-type]  # passed on as they came
-            whole.append(done.stdout)
-            return replace(done, stdout=done.stdout[: self.at])
-
-    cut = Cut()
-    await look_at_files(cast("Shell", cut), host="h1", base_dir=str(rig.base), markers=True)
-    for at in range(0, len(whole[0]), 7):
-        cut.at = at
+    words = f"base {rig.base}\nmarkers\npath {rig.decoy}\n".encode()
+    whole = (await rig.shell.run(load_script("look"), stdin=words, deadline_s=10)).stdout
+    assert decode_look(whole, host="h1", asked=(str(rig.decoy),)).markers
+    for at in range(len(whole)):
         with pytest.raises(ReadFailed):
-            await look_at_files(cast("Shell", cut), host="h1", base_dir=str(rig.base), markers=True)
+            decode_look(whole[:at], host="h1", asked=(str(rig.decoy),))
+    lines = whole.splitlines(keepends=True)
+    for dropped in range(len(lines)):
+        with pytest.raises(ReadFailed):
+            decode_look(b"".join(lines[:dropped] + lines[dropped + 1 :]), host="h1")
 
 
-# Making and writing -----------------------------------------------------------------------------------------------------
+# Making and writing ---------------------------------------------------------------------------------------------------
 
 
 async def test_the_first_change_makes_a_private_base_folder_with_a_random_host_id(rig: Rig) -> None:
@@ -274,11 +267,25 @@ async def test_nothing_is_written_outside_the_root_or_through_a_link(rig: Rig) -
     (folder / "file-link").symlink_to(rig.decoy / "deep/precious")
     (folder / "plain").write_text("plain")
     attempts = {
-        "E_PATH_LINK": [rig.make(folder / "link" / "x"), rig.make(folder / "link"), rig.put(folder / "link/x", "evil")]
-        + [rig.put(folder / "file-link", "evil"), rig.drop(folder / "link"), rig.drop(folder / "link/deep")],
-        "E_PATH_OUTSIDE": [rig.make(rig.decoy / "x"), rig.put(rig.decoy / "deep/precious", "evil")]
-        + [rig.make(f"{folder}/../../../decoy/x"), rig.make(f"{folder}//x"), rig.make("x"), rig.make(f"{folder}/a\nb")]
-        + [rig.drop(rig.decoy / "deep"), rig.drop(rig.base), rig.make(f"{rig.base}-beside")],
+        "E_PATH_LINK": [
+            rig.make(folder / "link" / "x"),
+            rig.make(folder / "link"),
+            rig.put(folder / "link/x", "evil"),
+            rig.put(folder / "file-link", "evil"),
+            rig.drop(folder / "link"),
+            rig.drop(folder / "link/deep"),
+        ],
+        "E_PATH_OUTSIDE": [
+            rig.make(rig.decoy / "x"),
+            rig.put(rig.decoy / "deep/precious", "evil"),
+            rig.make(f"{folder}/../../../decoy/x"),
+            rig.make(f"{folder}//x"),
+            rig.make("x"),
+            rig.make(f"{folder}/a\nb"),
+            rig.drop(rig.decoy / "deep"),
+            rig.drop(rig.base),
+            rig.make(f"{rig.base}-beside"),
+        ],
         "E_PATH_KIND": [rig.make(folder / "plain"), rig.make(folder / "plain/x"), rig.put(folder, "evil")],
         "E_PATH_MISSING": [rig.put(folder / "none/x", "evil")],
         "E_PATH_CHANGED": [rig.drop(folder / "plain", "1:2"), rig.drop(folder / "plain", "1:2; rm -rf /")],

@@ -5,7 +5,7 @@ And the reverse: every single field that differs is seen to differ.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -136,7 +136,7 @@ def bare(image: str = PLAIN, **over: Any) -> Container:
     return Container(**{"name": "main", "image": image, "command": ("sleep", LONG_S), "stop_grace_s": 0, **over})
 
 
-WANTS = {
+WANTS: dict[str, Callable[[LabHost], Container]] = {
     "bare": lambda _host: bare(),
     "rich": rich,
     "rich image as it is": lambda _host: Container(name="main", image=RICH, stop_grace_s=0),
@@ -176,7 +176,11 @@ async def test_reads_back_as_asked_in_every_state(prepared: LabHost, case: str) 
         await check("running")
         await engine.post(full_id, "restart", params={"t": "0"})
         await check("running")
-        limits = {"restart": want.restart, "cpu_nanos": want.cpu_nanos, "memory_bytes": want.memory_bytes}
+        limits: dict[str, Any] = {
+            "restart": want.restart,
+            "cpu_nanos": want.cpu_nanos,
+            "memory_bytes": want.memory_bytes,
+        }
         raised = {**limits, "memory_bytes": 2 * want.memory_bytes if want.memory_bytes else None, "restart": "always"}
         await engine.post(full_id, "update", body=update_body(**raised, pids=321))
         await check("running", {**expected, **raised, "pids": 321})
@@ -223,7 +227,7 @@ CHANGES: dict[str, list[Any]] = {
     "pids": [None, 99],
 }
 # A container has either the host's network or networks of its own; so these change a container without any.
-NETWORKLESS = {"networks": {}, "ports": {}}
+NETWORKLESS: dict[str, Any] = {"networks": {}, "ports": {}}
 
 
 def test_no_field_is_left_out() -> None:
