@@ -91,7 +91,7 @@ async def _look(host: HostDesired, clock: SystemClock, *, fleet: str) -> Seen:
         view = await reader.look(Question(fleet=fleet), now=clock.now)
         running = tuple(seen.full_id for seen in view.containers if seen.live.state == "running")
         try:
-            snapshot = await reader.facts(running, now=clock.now)
+            snapshot = await reader.facts(running, now=clock.now, with_docker_disk=True)
         except HostError as error:
             return Seen(view=view, snapshot=None, without_facts=error.message)
     finally:

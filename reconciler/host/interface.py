@@ -69,8 +69,13 @@ class Reader(Protocol):
     async def look(self, question: Question, *, now: Callable[[], datetime]) -> HostView:
         """Look once, in full. Raises `ReadFailed`; never returns part of an answer."""
 
-    async def facts(self, container_ids: tuple[str, ...], *, now: Callable[[], datetime]) -> HostSnapshot:
-        """Collect the host's counters, twice within 200 ms for the rates. Raises `ReadFailed`."""
+    async def facts(
+        self, container_ids: tuple[str, ...], *, now: Callable[[], datetime], with_docker_disk: bool = False
+    ) -> HostSnapshot:
+        """Collect the host's counters, twice within 200 ms for the rates. Raises `ReadFailed`.
+
+        What Docker's images, containers and volumes take is asked for only on demand: an engine adds it up for seconds.
+        """
 
     async def find(self, name: str) -> SeenContainer | None:
         """Inspect one container by its exact Docker name or full id; None only when the host says it is absent."""

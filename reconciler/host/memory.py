@@ -28,11 +28,14 @@ from reconciler.model.observed import (
     SeenContainer,
 )
 from reconciler.model.probe import Probe, ProbeFailed, ProbeResult
-from reconciler.model.snapshot import Disks, DiskUse, HostSnapshot, SandboxUse
+from reconciler.model.snapshot import Disks, DiskUse, DockerDisk, HostSnapshot, SandboxUse
 from reconciler.model.text import Template, bind
 
 VIEWS_KEPT = 16
 Sleep = Callable[[float], Awaitable[object]]
+
+
+_DOCKER_DISK = DockerDisk(images_bytes=1 << 30, containers_bytes=1 << 20, volumes_bytes=0, build_cache_bytes=0)
 
 
 class MemoryLease:
@@ -104,7 +107,9 @@ class MemoryHost:
         self._views = [*self._views, view][-VIEWS_KEPT:]
         return self._views[-1 - min(back, len(self._views) - 1)]
 
-    async def facts(self, container_ids: tuple[str, ...], *, now: Callable[[], datetime]) -> HostSnapshot:
+    async def facts(
+        self, container_ids: tuple[str, ...], *, now: Callable[[], datetime], with_docker_disk: bool = False
+    ) -> HostSnapshot:
         """Measure the made-up machine: idle, with memory that running containers take up to their limits."""
         await self._ask("facts")
         world = self.world
@@ -134,12 +139,16 @@ class MemoryHost:
             disks=Disks(root=disk, base_dir=disk, docker_root=disk),
             containers_running=len(running),
             containers_total=len(world.containers),
+            docker_disk=_DOCKER_DISK if with_docker_disk else None,
             sandboxes={
                 seen.full_id: SandboxUse(cpu_usage_ns=0, memory_current_bytes=1 << 20)
                 for seen in running
                 if seen.full_id in container_ids
             },
-            missing={f"pressure_{kind}": "a made-up machine has none" for kind in ("cpu", "memory", "io")},
+            missing={
+                **{f"pressure_{kind}": "a made-up machine has none" for kind in ("cpu", "memory", "io")},
+                **({} if with_docker_disk else {"docker_disk": "the engine was not asked"}),
+            },
         )
 
     async def find(self, name: str) -> SeenContainer | None:

@@ -124,7 +124,9 @@ class DockerReaderHost:
             taken_ports={port: one.name for one in everyone for port in one.ports},
         )
 
-    async def facts(self, container_ids: tuple[str, ...], *, now: Callable[[], datetime]) -> HostSnapshot:
+    async def facts(
+        self, container_ids: tuple[str, ...], *, now: Callable[[], datetime], with_docker_disk: bool = False
+    ) -> HostSnapshot:
         """Collect the host's counters, twice within 200 ms for the rates. Raises `ReadFailed` or `ConnectFailed`."""
         from reconciler.host.collector import collect  # noqa: PLC0415  # few callers need it
         from reconciler.host.facts import add_engine_facts  # noqa: PLC0415  # same
@@ -143,9 +145,10 @@ class DockerReaderHost:
                 ),
                 read.list_containers(),
             )
+            disk = await read.disk_usage() if with_docker_disk else None
         except DockerRefused as refused:
             raise as_read_failure(refused) from refused
-        return add_engine_facts(snapshot, containers=listed)
+        return add_engine_facts(snapshot, containers=listed, disk=disk)
 
     async def find(self, name: str) -> SeenContainer | None:
         """Inspect one container by its exact Docker name or full id; None only when the host says it is absent."""

@@ -119,6 +119,15 @@ def _measured(facts: HostSnapshot) -> Page:
     disks = {disk.path: disk for disk in (facts.disks.root, facts.disks.base_dir, facts.disks.docker_root) if disk}
     page += [line(f"  disk        {_disk(disk)}") for disk in disks.values()]
     page += [line(f"  GPU {gpu.index}       {shown(gpu.name)}, driver {shown(gpu.driver)}") for gpu in facts.gpus or ()]
+    taken = facts.docker_disk
+    if taken is not None:
+        parts = (
+            ("images", taken.images_bytes),
+            ("containers", taken.containers_bytes),
+            ("volumes", taken.volumes_bytes),
+        )
+        said = ", ".join(f"{name} {'unknown' if value is None else size(value)}" for name, value in parts)
+        page.append(line(f"  docker      {said}"))
     page += [line(Span(f"  unknown     {shown(field)}: {shown(why)}", "held")) for field, why in facts.missing.items()]
     return page
 

@@ -129,6 +129,15 @@ async def test_facts_are_measured(case: Case) -> None:
     assert seen.full_id in snapshot.sandboxes
 
 
+async def test_what_docker_stores_is_told_on_demand(case: Case) -> None:
+    told = await case.host.facts((), now=lambda: T0, with_docker_disk=True)
+    assert told.docker_disk is not None
+    assert (told.docker_disk.images_bytes or 0) > 0
+    spared = await case.host.facts((), now=lambda: T0)
+    assert spared.docker_disk is None
+    assert "docker_disk" in spared.missing
+
+
 async def test_a_second_holder_learns_who_has_the_lock(case: Case) -> None:
     other = await case.bench.connect()
     busy = await other.hold("second")
