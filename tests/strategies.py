@@ -226,7 +226,7 @@ def hosts_seen(draw: DrawFn, desired: Desired) -> dict[str, Reachable | Unreacha
 
 
 refusals = st.builds(
-    NotDone, code=st.sampled_from(["E_DOCKER_REFUSED", "E_NAME_TAKEN"]), message=words, transient=st.booleans()
+    NotDone, code=st.sampled_from(["E_DOCKER_REFUSED", "E_NAME_CONFLICT"]), message=words, transient=st.booleans()
 )
 
 __all__ = [

@@ -10,10 +10,12 @@ from collections import Counter
 
 from reconciler.model.desired import Desired
 from reconciler.model.observed import Observed, Unreachable
-from reconciler.model.plan import Action, Held, Matched, Plan, Summary, Verb
+from reconciler.model.plan import Action, Bucket, Held, Matched, Plan, Summary, Verb
 from reconciler.model.record import Records
+from reconciler.plan.admission import crowded_out
 from reconciler.plan.adoption import plan_adoption
 from reconciler.plan.basis import bases, stale_reads
+from reconciler.plan.case import held_back
 from reconciler.plan.classify import classify
 from reconciler.plan.guard import refusals
 from reconciler.plan.order import order
@@ -54,10 +56,15 @@ def plan(desired: Desired, observed: Observed, records: Records, request: PlanRe
         for place, verdict in verdicts.items()
         if request.selection.covers(sandbox=place.sandbox, host=place.host)
     }
-    blocked = frozenset(place.action_id for place, verdict in verdicts.items() if isinstance(verdict, Held))
     decided = [verdict for verdict in covered.values() if isinstance(verdict, Action)]
-    ordered = order(world, decided, blocked=blocked)
-    held = (*(verdict for verdict in covered.values() if isinstance(verdict, Held)), *ordered.held)
+    crowded = crowded_out(world, decided)
+    settled = frozenset(place.action_id for place, verdict in verdicts.items() if isinstance(verdict, Matched))
+    ordered = order(world, [action for action in decided if action.id not in crowded], settled=settled)
+    held = (
+        *(verdict for verdict in covered.values() if isinstance(verdict, Held)),
+        *(held_back(place, Bucket.HELD, crowded[place.action_id]) for place in covered if place.action_id in crowded),
+        *ordered.held,
+    )
     unknown_hosts = _unknown_hosts(world)
     return Plan(
         tool=request.tool,
@@ -71,6 +78,7 @@ def plan(desired: Desired, observed: Observed, records: Records, request: PlanRe
         held=held,
         matched=tuple(verdict for verdict in covered.values() if isinstance(verdict, Matched)),
         refused=refusals(world, list(ordered.actions), owned=_owned(world)),
+        removals_allowed=request.removals_allowed,
         unknown_hosts=unknown_hosts,
         summary=_summarise(ordered.actions, held, unknown_hosts),
         owned=_owned(world).total(),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from reconciler.model.desired import Admission
+from reconciler.model.plan import Action, Verb
 from reconciler.model.snapshot import HostSnapshot
 from reconciler.plan.assess import Trouble
 from reconciler.plan.words import size_in_words
@@ -18,12 +21,38 @@ def admission_trouble(world: World, place: Place) -> Trouble | None:
     limits = host.admission
     if state is None or limits == Admission():
         return None
-    owned = sum(1 for holding in world.holdings[place.host].sandboxes.values() if holding.exists)
+    owned = _others_on(world, place)
     if limits.sandboxes_max is not None and owned >= limits.sandboxes_max:
         return _short(place, f"holds {owned} sandboxes, admission.maxSandboxes is {limits.sandboxes_max}")
     if state.snapshot is None:
         return _short(place, "could not tell its memory, load and disk, which admission asks for")
     return _measured_trouble(place, limits, state.snapshot)
+
+
+def crowded_out(world: World, actions: list[Action]) -> dict[str, Trouble]:
+    """Name the creations, by id, for which there is no room once those before them are done: each fits alone."""
+    troubles: dict[str, Trouble] = {}
+    coming: Counter[str] = Counter()
+    for action in sorted(actions, key=lambda item: item.id):
+        if action.verb is not Verb.CREATE:
+            continue
+        place = Place(action.host, action.sandbox)
+        most = world.desired.hosts[action.host].admission.sandboxes_max
+        owned = _others_on(world, place)
+        if most is not None and owned + coming[action.host] >= most:
+            what = (
+                f"holds {owned} sandboxes, and {coming[action.host]} more come first; admission.maxSandboxes is {most}"
+            )
+            troubles[action.id] = _short(place, what)
+        elif not world.held(place).exists:
+            coming[action.host] += 1
+    return troubles
+
+
+def _others_on(world: World, place: Place) -> int:
+    """Count the sandboxes of a host without the one at this place: a half-made one takes no second room."""
+    sandboxes = world.holdings[place.host].sandboxes
+    return sum(1 for name, holding in sandboxes.items() if holding.exists and name != place.sandbox)
 
 
 def _measured_trouble(place: Place, limits: Admission, facts: HostSnapshot) -> Trouble | None:

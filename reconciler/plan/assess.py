@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import assert_never
+from typing import Literal, assert_never
 
 import msgspec
 
 from reconciler.model.desired import SandboxDesired
-from reconciler.model.digest import container_digest
+from reconciler.model.digest import container_digest, same_version
 from reconciler.model.names import parse_derived
 from reconciler.model.observed import HostView, ImageFact, SeenPath
 from reconciler.model.plan import FieldChange, ResourceChange, Verb
@@ -24,9 +24,11 @@ from reconciler.plan.compare import (
     compare_container,
     compare_directory,
     compare_file,
+    compare_marker,
     where_said,
 )
 from reconciler.plan.holdings import Holding, OwnedContainer
+from reconciler.plan.intent import same_intent
 from reconciler.plan.runs import run_bindings
 
 _VERB_OF_REMEDY = {
@@ -102,18 +104,33 @@ class _Scene(msgspec.Struct, frozen=True, kw_only=True):
     holding: Holding
     view: HostView
     bindings: Mapping[str, str]
+    applied: str | None
+
+    @property
+    def known(self) -> list[str]:
+        """Give the intents that were applied: the last whole one too, for a marker may be of an action that was cut."""
+        marker = self.holding.marker
+        return [text for text in (marker.intent if marker is not None else None, self.applied) if text is not None]
+
+    @property
+    def changed(self) -> bool:
+        """Tell whether the specs certainly changed since the last whole action."""
+        return not all(same_intent(text, self.want.intent) for text in self.known)
 
     @property
     def said(self) -> Said:
-        marker = self.holding.marker
-        return Said(self.want.origins, marker is None or marker.intent != self.want.intent)
+        return Said(self.want.origins, self.changed or not self.known)
 
     def drift(self, path: str, *, old: str, new: str, remedy: Remedy) -> FieldChange:
+        """Describe a change of what moves; what was created and never started is work of ours that was cut."""
+        origin: Literal["intent", "drift"] = "intent" if old == "created" or self.changed else "drift"
         at = where_said(self.want.origins, path)
-        return FieldChange(path=path, old=old, new=new, remedy=remedy, origin="drift", at=at)
+        return FieldChange(path=path, old=old, new=new, remedy=remedy, origin=origin, at=at)
 
 
-def assess(want: SandboxDesired, holding: Holding, view: HostView, *, bindings: Mapping[str, str]) -> Assessment:
+def assess(
+    want: SandboxDesired, holding: Holding, view: HostView, *, bindings: Mapping[str, str], applied: str | None = None
+) -> Assessment:
     """Compare one sandbox in full.
 
     Args:
@@ -121,20 +138,21 @@ def assess(want: SandboxDesired, holding: Holding, view: HostView, *, bindings: 
         holding: what the host holds of it; empty when nothing.
         view: the host's view, for paths, images and the clock.
         bindings: `host.home` and its like, and `secret:NAME`, to their values.
+        applied: the intent that the last whole action brought about, where that is remembered.
     """
-    scene = _Scene(want=want, holding=holding, view=view, bindings=bindings)
+    scene = _Scene(want=want, holding=holding, view=view, bindings=bindings, applied=applied)
     found = [_assess_support(scene, resource) for resource in want.resources if not isinstance(resource, Container)]
     support = [item for item in found if isinstance(item, Item)]
     containers = [_assess_container(scene, container, support) for container in want.containers]
     if _begins_run([item for item in containers if isinstance(item, Item)]):
-        found += _files_of_the_run(scene, support)
+        found += _made_for_the_run(scene, support)
         support = [item for item in found if isinstance(item, Item)]
         containers = [_assess_container(scene, container, support) for container in want.containers]
     found += containers
     items = [item for item in found if isinstance(item, Item)]
     return Assessment(
         items=(*items, *_leftovers(scene, items)),
-        marker=_compare_marker(want, holding),
+        marker=compare_marker(want, holding.marker),
         trouble=next((item for item in found if isinstance(item, Trouble)), None),
         vanished=tuple(item.change.key for item in items if item.change.verb is Verb.CREATE),
     )
@@ -146,15 +164,20 @@ def _begins_run(items: Iterable[Item]) -> bool:
     )
 
 
-def _files_of_the_run(scene: _Scene, support: list[Item]) -> list[Item]:
-    """Find the files that tell their run and would go on telling the last one."""
+def _made_for_the_run(scene: _Scene, support: list[Item]) -> list[Item]:
+    """Find the files that tell their run and would go on telling the last one, and the paths that each run has anew."""
     busy = {item.change.key for item in support}
+    written = [file for file in scene.want.files if is_run_scoped(file.content)]
+    placed: tuple[Directory | File, ...] = (*scene.want.directories, *scene.want.files)
+    paths = [item for item in placed if is_run_scoped(item.path)]
     note = "written anew for the new run"
-    return [
+    items = [Item(resource=item, change=ResourceChange(key=str(item.key), verb=Verb.CREATE)) for item in paths]
+    items += [
         Item(resource=file, change=ResourceChange(key=str(file.key), verb=Verb.UPDATE, note=note))
-        for file in scene.want.files
-        if is_run_scoped(file.content) and str(file.key) not in busy
+        for file in written
+        if file not in paths
     ]
+    return [item for item in items if item.change.key not in busy]
 
 
 def _assess_support(scene: _Scene, raw: Directory | File | Network | Volume) -> Item | Trouble | None:
@@ -176,11 +199,11 @@ def _missing(resource: Resource) -> Item:
 
 def _assess_path(scene: _Scene, raw: Directory | File) -> Item | Trouble | None:
     """Compare a directory or file; anything else in its place, or another owner, is trouble that is never repaired."""
-    marker = scene.holding.marker
-    run = run_bindings(marker.run) if marker is not None else {}
-    bound = bind(raw, {**scene.bindings, **run})
+    bound = bind(raw, {**scene.bindings, **run_bindings(scene.holding.run)})
     me = scene.view.identity
     path = str(bound.path)
+    if is_run_scoped(raw.path) and path not in scene.view.paths:
+        return None  # which run stands there was not known when the host was asked: not seen is not gone
     seen = scene.view.paths.get(path, _ABSENT)
     expected = "directory" if isinstance(bound, Directory) else "file"
     if seen.kind == "absent":
@@ -223,31 +246,31 @@ def _changed(resource: Resource, difference: Difference, *, owned: OwnedContaine
 def _assess_container(scene: _Scene, raw: Container, support: list[Item]) -> Item | Trouble | None:
     owned = scene.holding.settled.get(raw.name)
     if owned is None:
-        for arrived in scene.holding.arriving:
-            if arrived.proof.name.resource == raw.name and not _difference(scene, raw, arrived).changes:
-                note = "finish the replacement that was begun"
+        for other in (*scene.holding.arriving, *scene.holding.tombs):
+            if other.proof.name.resource == raw.name and not _difference(scene, raw, other).changes:
+                buried = other.proof.name.tomb_epoch_s is not None
+                note = "take it back: it was marked for removal" if buried else "finish the replacement that was begun"
                 change = ResourceChange(key=str(raw.key), verb=Verb.UPDATE, note=note)
-                return Item(resource=raw, owned=arrived, change=change)
+                return Item(resource=raw, owned=other, change=change)
         return _missing(raw)
     if owned.seen.live.state == "removing":
         return Trouble("BeingRemoved", f"{owned.seen.name} is being removed by Docker", "plan again in a moment")
     difference = _difference(scene, raw, owned)
-    moved = _compare_state(scene, raw, owned, support)
+    replaced = any(change.remedy is Remedy.REPLACE for change in difference.changes)
+    moved = None if replaced else _compare_state(scene, raw, owned, support)
     changes = (*difference.changes, moved) if moved is not None else difference.changes
     return _changed(raw, Difference(changes, difference.unchanged), owned=owned)
 
 
 def _difference(scene: _Scene, raw: Container, owned: OwnedContainer) -> Difference:
     ours = owned.proof.labels
-    digest = container_digest(raw)
-    marker = scene.holding.marker
-    run = ours.run if ours is not None else (marker.run if marker is not None else "")
+    run = ours.run if ours is not None else scene.holding.run
     image = scene.view.images.get(owned.seen.image_id)
     return compare_container(
         Wanted(
             raw=raw,
             bound=bind(raw, {**scene.bindings, **run_bindings(run)}),
-            intended=ours is None or ours.digest != digest,
+            intended=_is_intended(scene, raw, ours.digest if ours is not None else ""),
             origins=scene.want.origins,
         ),
         owned.seen,
@@ -255,6 +278,14 @@ def _difference(scene: _Scene, raw: Container, owned: OwnedContainer) -> Differe
         hidden=frozenset(ours.secrets.split(",")) if ours is not None else frozenset(),
         adopted=ours is None,
     )
+
+
+def _is_intended(scene: _Scene, raw: Container, made_by: str) -> bool:
+    """Tell whether the specs changed since a container was made; what other rules digested is told by the sandbox."""
+    now = container_digest(raw)
+    if made_by and not same_version(made_by, now):
+        return scene.said.intended
+    return made_by != now
 
 
 def _compare_state(scene: _Scene, raw: Container, owned: OwnedContainer, support: list[Item]) -> FieldChange | None:
@@ -298,6 +329,8 @@ def _unseen_mount(scene: _Scene, raw: Container, started_at: datetime | None, su
         if isinstance(item.resource, File) or (isinstance(item.resource, Directory) and item.change.verb is Verb.CREATE)
     }
     for target, mount in raw.mounts.items():
+        if is_run_scoped(mount.source):
+            continue  # another run's path is another mount: a restart would not bring it
         source = str(bind(mount.source, scene.bindings))
         if source in rewritten:
             return target
@@ -332,46 +365,3 @@ def _leftovers(scene: _Scene, items: list[Item]) -> list[Item]:
         if name not in networks
     ]
     return found
-
-
-def _compare_marker(want: SandboxDesired, holding: Holding) -> tuple[FieldChange, ...]:
-    """Compare what the host's marker says with what the specs say of the sandbox as a whole."""
-    marker = holding.marker
-    if marker is None:
-        return (
-            FieldChange(path="marker", old=None, new="present", remedy=Remedy.IN_PLACE, origin="drift", at=want.at),
-        )
-    pairs = [
-        ("protect", str(marker.protected).lower(), str(want.protected).lower()),
-        ("deletionPolicy", marker.deletion, want.deletion),
-        ("ttl", _seconds(marker.ttl_s), _seconds(want.ttl_s)),
-        ("origin", marker.origin, "spec"),
-    ]
-    changes = [
-        FieldChange(
-            path=path,
-            old=old,
-            new=new,
-            remedy=Remedy.IN_PLACE,
-            origin="intent",
-            at=where_said(want.origins, path) or want.at,
-        )
-        for path, old, new in pairs
-        if old != new
-    ]
-    if not changes and marker.intent != want.intent:
-        changes.append(
-            FieldChange(
-                path="generation",
-                old=str(marker.generation),
-                new=str(marker.generation + 1),
-                remedy=Remedy.IN_PLACE,
-                origin="intent",
-                at=want.at,
-            )
-        )
-    return tuple(changes)
-
-
-def _seconds(value_s: int | None) -> str:
-    return "none" if value_s is None else f"{value_s} s"

@@ -50,6 +50,6 @@ def _strange_revision(case: Case) -> Trouble | None:
             return Trouble(
                 "AnotherRevision",
                 f"made by revision {commit[:12]}, which this checkout does not contain",
-                "fetch and merge that revision, then plan again",
+                "fetch and merge that revision; if it is gone for good: --accept-revision " + commit[:12],
             )
     return None

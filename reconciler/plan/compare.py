@@ -12,12 +12,15 @@ from typing import Literal
 import msgspec
 
 from reconciler.model.completion import complete
+from reconciler.model.desired import SandboxDesired
+from reconciler.model.marker import Marker
 from reconciler.model.observed import ImageFact, SeenContainer, SeenPath
 from reconciler.model.plan import FieldChange
 from reconciler.model.resource import Container, Directory, File
 from reconciler.model.rule import Remedy, Rule, rules
 from reconciler.model.source import SourceRef
 from reconciler.model.text import SECRET_SHOWN, is_secret
+from reconciler.plan.intent import same_intent
 from reconciler.plan.words import in_words
 
 UNSHOWN = "(not shown)"
@@ -54,14 +57,13 @@ def compare_container(
     Args:
         wanted: what is wanted.
         seen: what was inspected.
-        image: facts of the image it really runs, which fill what the specs leave open; None only when the
-            reference differs anyway.
+        image: facts of the image it really runs, which fill what the specs leave open; None when they are not known.
         hidden: dotted fields whose seen values are secrets by the container's own label.
         adopted: it carries no label of ours, so every seen environment value may be a secret.
     """
     want = wanted.bound
-    same_image = want.image == seen.spec.image
-    full = complete(want, image=image) if same_image and image is not None else want
+    completed = image is not None and want.image == seen.spec.image
+    full = complete(want, image=image) if completed and image is not None else want
     have = msgspec.structs.replace(seen.spec, name=want.name, run=want.run, optional=want.optional, after=want.after)
     if full == have:
         return Difference((), len(rules(Container)))
@@ -69,7 +71,7 @@ def compare_container(
     unchanged = 0
     for field, rule in rules(Container).items():
         new, old = getattr(full, field), getattr(have, field)
-        if not same_image and field != "image":
+        if not completed and field != "image":
             new, old = _only_what_was_said(new, old)
         if _alike(field, new=new, old=old):
             unchanged += 1
@@ -80,7 +82,7 @@ def compare_container(
 
 
 def _only_what_was_said(new: object, old: object) -> tuple[object, object]:
-    """Leave out what another image would fill in: it cannot be compared before that image is there."""
+    """Leave out what an image would fill in: it cannot be compared while that image is not there."""
     if new is None:
         return None, None
     if isinstance(new, dict) and isinstance(old, dict):
@@ -187,3 +189,45 @@ def compare_file(want: File, seen: SeenPath, said: Said, *, sha256: str, secret:
 
 def _compare_modes(path: str, want: str, seen: str, said: Said) -> tuple[FieldChange, ...]:
     return () if int(want, 8) == int(seen or "0", 8) else (said.change(path, old=seen, new=want),)
+
+
+def compare_marker(want: SandboxDesired, marker: Marker | None) -> tuple[FieldChange, ...]:
+    """Compare what the host's marker says with what the specs say of the sandbox as a whole."""
+    if marker is None:
+        return (
+            FieldChange(path="marker", old=None, new="present", remedy=Remedy.IN_PLACE, origin="drift", at=want.at),
+        )
+    pairs = [
+        ("protect", str(marker.protected).lower(), str(want.protected).lower()),
+        ("deletionPolicy", marker.deletion, want.deletion),
+        ("ttl", _seconds(marker.ttl_s), _seconds(want.ttl_s)),
+        ("origin", marker.origin, "spec"),
+    ]
+    changes = [
+        FieldChange(
+            path=path,
+            old=old,
+            new=new,
+            remedy=Remedy.IN_PLACE,
+            origin="intent",
+            at=where_said(want.origins, path) or want.at,
+        )
+        for path, old, new in pairs
+        if old != new
+    ]
+    if not changes and not same_intent(marker.intent, want.intent):
+        changes.append(
+            FieldChange(
+                path="generation",
+                old=str(marker.generation),
+                new=str(marker.generation + 1),
+                remedy=Remedy.IN_PLACE,
+                origin="intent",
+                at=want.at,
+            )
+        )
+    return tuple(changes)
+
+
+def _seconds(value_s: int | None) -> str:
+    return "none" if value_s is None else f"{value_s} s"

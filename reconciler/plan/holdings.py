@@ -7,7 +7,7 @@ from collections import defaultdict
 import msgspec
 
 from reconciler.model.marker import Marker
-from reconciler.model.names import parse_derived
+from reconciler.model.names import parse_derived, sandbox_uid
 from reconciler.model.observed import HostView, SeenContainer, SeenMarker, SeenNetwork, SeenVolume
 from reconciler.model.ownership import Ours, Theirs, Unprovable, owner_of, prove_container, prove_labels
 
@@ -59,6 +59,21 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
         return next((item.proof.labels.origin for item in self.containers if item.proof.labels is not None), "spec")
 
     @property
+    def run(self) -> str:
+        """Give the current run; without a marker, the latest that its containers tell."""
+        if self.marker is not None:
+            return self.marker.run
+        return max((item.proof.labels.run for item in self.containers if item.proof.labels is not None), default="")
+
+    @property
+    def generation(self) -> int:
+        """Give the generation; without a marker, the highest that its containers tell, 0 when there is none."""
+        if self.marker is not None:
+            return self.marker.generation
+        told = [item.proof.labels.generation for item in self.containers if item.proof.labels is not None]
+        return max(told, default=0)
+
+    @property
     def revisions(self) -> frozenset[str]:
         """Give the commits that its parts were made from."""
         made = {item.proof.labels.revision for item in self.containers if item.proof.labels is not None}
@@ -78,11 +93,13 @@ class HostHoldings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         sandboxes: ours, by sandbox name.
         others: who holds each container name that is not ours.
+        strangers: keys with Docker names (`networks/sbx-…`) of networks and volumes that look like ours and are not.
         damaged: uid folders whose marker cannot be read as one, and why.
     """
 
     sandboxes: dict[str, Holding]
     others: dict[str, Other]
+    strangers: frozenset[str] = frozenset()
     damaged: dict[str, str] = {}
 
 
@@ -140,19 +157,34 @@ def sort_view(view: HostView, *, fleet: str) -> HostHoldings:
                 name = parse_derived(seen.name)
                 if name is not None and name.fleet == fleet:
                     gathered[name.sandbox].doubts.append(f"container {seen.name} ({seen.full_id}): {why}")
-    for network in view.networks:
+    strangers: set[str] = set()
+    # Docker lets two networks have one name: the order of their ids decides, not that of the answer.
+    for network in sorted(view.networks, key=lambda item: item.id):
         proof = prove_labels(network.name, network.labels, fleet=fleet)
         if isinstance(proof, Ours):
             gathered[proof.name.sandbox].networks[proof.name.resource] = network
+        else:
+            strangers.add(f"networks/{network.name}")
     for volume in view.volumes:
         proof = prove_labels(volume.name, volume.labels, fleet=fleet)
         if isinstance(proof, Ours):
             gathered[proof.name.sandbox].volumes[proof.name.resource] = volume
+        else:
+            strangers.add(f"volumes/{volume.name}")
     return HostHoldings(
         sandboxes={name: gathered[name].finish(name) for name in sorted(gathered)},
         others=others,
-        damaged={item.folder: item.fault for item in view.markers if item.fault is not None},
+        strangers=frozenset(strangers),
+        damaged={item.folder: fault for item in view.markers if (fault := _fault_of(item, fleet)) is not None},
     )
+
+
+def _fault_of(found: SeenMarker, fleet: str) -> str | None:
+    """Say why a marker is none: it cannot be read, or it was copied from another sandbox's folder."""
+    marker = found.marker
+    if marker is None or marker.fleet != fleet or sandbox_uid(fleet, marker.sandbox) == found.folder:
+        return found.fault
+    return f"it is the one of sandbox {marker.sandbox}, whose folder is another"
 
 
 def _take_markers(view: HostView, *, fleet: str, gathered: defaultdict[str, _Gathering]) -> dict[str, Marker]:
@@ -160,7 +192,7 @@ def _take_markers(view: HostView, *, fleet: str, gathered: defaultdict[str, _Gat
     markers: dict[str, Marker] = {}
     for found in view.markers:
         marker = found.marker
-        if marker is None or marker.fleet != fleet or marker.uid != found.folder:
+        if marker is None or marker.fleet != fleet or _fault_of(found, fleet) is not None:
             continue
         mine = gathered[marker.sandbox]
         if found.owner_uid != view.identity.uid:

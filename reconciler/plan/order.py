@@ -19,36 +19,54 @@ class Ordered(msgspec.Struct, frozen=True):
     held: tuple[Held, ...]
 
 
-def order(world: World, actions: list[Action], *, blocked: frozenset[str]) -> Ordered:
+def order(world: World, actions: list[Action], *, settled: frozenset[str]) -> Ordered:
     """Order actions by host and name, each after what it depends on.
 
     Args:
         world: what is wanted where.
         actions: the decided ones.
-        blocked: ids of places that are held back or unknown, so that nothing can rely on them.
+        settled: ids of places that are as they should be already. What is neither that nor acted upon cannot be
+            relied on: it is held back, unknown, not selected, or its host was not asked.
     """
-    ids = {action.id for action in actions}
-    ready: list[Action] = []
     held: list[Held] = []
-    for action in actions:
-        moved = _moves_to(world, action)
-        stuck = next((name for name in action.after if name in blocked), None)
-        if stuck is not None:
-            trouble = Trouble("DependencyHeld", f"it depends on {stuck}, which is held back or unknown", None)
-            held.append(held_back(Place(action.host, action.sandbox), Bucket.HELD, trouble))
-        elif moved is None:
-            ready.append(_only_planned(action, ids))
-        elif moved.action_id in blocked:
-            trouble = Trouble("MoveBlocked", f"it moves to {moved.host}, where it cannot be made yet", None)
-            held.append(held_back(Place(action.host, action.sandbox), Bucket.HELD, trouble))
-        else:
-            ready.append(_after_move(action, moved, ids))
+    while True:
+        ids = {action.id for action in actions}
+        stuck = {
+            action.id: trouble
+            for action in actions
+            if (trouble := _stuck(world, action, reliable=ids | settled)) is not None
+        }
+        if not stuck:
+            break
+        held += [
+            held_back(Place(action.host, action.sandbox), Bucket.HELD, stuck[action.id])
+            for action in actions
+            if action.id in stuck
+        ]
+        actions = [action for action in actions if action.id not in stuck]
+    ready = [
+        _only_planned(action, ids) if (moved := _moves_to(world, action)) is None else _after_move(action, moved, ids)
+        for action in actions
+    ]
     return Ordered(tuple(_sorted(ready)), tuple(held))
+
+
+def _stuck(world: World, action: Action, *, reliable: set[str] | frozenset[str]) -> Trouble | None:
+    """Say what an action needs and cannot have in this plan."""
+    needed = next((name for name in action.after if name not in reliable), None)
+    if needed is not None:
+        message = f"it depends on {needed}, which is held back, unknown or not selected"
+        return Trouble("DependencyHeld", message, "select it too, or see why it is held back")
+    moved = _moves_to(world, action)
+    if moved is not None and moved.action_id not in reliable:
+        message = f"it moves to {moved.host}, where it is neither made yet nor made by this plan"
+        return Trouble("MoveBlocked", message, f"select {moved.host} too, or see why it is held back there")
+    return None
 
 
 def _moves_to(world: World, action: Action) -> Place | None:
     """Give where a sandbox goes that ends here because its spec now names another host."""
-    if action.verb is not Verb.DESTROY or action.bucket is not Bucket.REMOVED:
+    if action.bucket not in (Bucket.REMOVED, Bucket.ORPHAN):
         return None
     if action.sandbox in world.request.destroying:
         return None
@@ -59,7 +77,8 @@ def _moves_to(world: World, action: Action) -> Place | None:
 def _after_move(action: Action, moved: Place, ids: set[str]) -> Action:
     note = f"moves to {moved.host}; data is not moved"
     after = (moved.action_id,) if moved.action_id in ids else ()
-    return msgspec.structs.replace(action, after=after, removes=False, notes=(note, *action.notes))
+    removes = action.removes and action.bucket is not Bucket.REMOVED
+    return msgspec.structs.replace(action, after=after, removes=removes, notes=(note, *action.notes))
 
 
 def _only_planned(action: Action, ids: set[str]) -> Action:

@@ -39,6 +39,7 @@ from reconciler.model.observed import HostView, ImageFact
 from reconciler.model.plan import Await, Measure, Note, Step, Verb
 from reconciler.model.probe import FinishedProbe, Probe, RunningProbe
 from reconciler.model.resource import Container, Directory, File, Network, Volume
+from reconciler.model.rule import rules
 from reconciler.model.text import bind, is_secret
 from reconciler.plan.assess import Assessment, Item
 from reconciler.plan.holdings import Holding
@@ -85,10 +86,13 @@ def lower(work: Work, assessment: Assessment, *, adopting: bool) -> tuple[Step, 
         steps.effect(PullImage(reference), f"pull {reference}")
     for item in assessment.items:
         _lower_support(work, item, steps)
-    for item in assessment.items:
-        if item.change.verb is Verb.DESTROY:
-            _lower_leftover(work, item, steps)
+    leftovers = [item for item in assessment.items if item.change.verb is Verb.DESTROY]
+    for owned in (item.owned for item in leftovers if item.owned is not None):
+        remove_container(owned, steps)
     _lower_containers(work, assessment, steps)
+    # A network goes last: the container that is replaced hangs on it until then.
+    for network in (work.holding.networks[item.change.key.removeprefix("networks/")] for item in _networks(leftovers)):
+        steps.effect(RemoveNetwork(network.id, network.name, work.want.uid), f"remove network {network.name}")
     if measured:
         steps.add(Measure("after"), "measure the host again")
     return steps.finish()
@@ -232,13 +236,9 @@ def _replace(work: Work, raw: Container, name: str, old: Existing, steps: StepLi
     return start_first
 
 
-def _lower_leftover(work: Work, item: Item, steps: StepList) -> None:
-    """Remove what is ours and no longer wanted."""
-    if item.owned is not None:
-        remove_container(item.owned, steps)
-        return
-    network = work.holding.networks[item.change.key.removeprefix("networks/")]
-    steps.effect(RemoveNetwork(network.id, network.name, work.want.uid), f"remove network {network.name}")
+def _networks(leftovers: list[Item]) -> list[Item]:
+    """Pick the networks among leftovers."""
+    return [item for item in leftovers if item.owned is None]
 
 
 def _await(work: Work, containers: list[Container], steps: StepList, names: Mapping[str, str] | None = None) -> None:
@@ -254,7 +254,15 @@ def _await(work: Work, containers: list[Container], steps: StepList, names: Mapp
 
 
 def _secret_fields(raw: Container) -> str:
-    return ",".join(sorted(f"env.{key}" for key, value in raw.env.items() if is_secret(value)))
+    """Name every field that holds a secret, as differences are named: a map's by key, others whole."""
+    found: list[str] = []
+    for field, rule in rules(Container).items():
+        path, value = rule.path or field, getattr(raw, field)
+        if isinstance(value, dict):
+            found += [f"{path}.{key}" for key, item in value.items() if is_secret(item)]
+        elif is_secret(value):
+            found.append(path)
+    return ",".join(sorted(found))
 
 
 def _labels(work: Work, key: Key, *, digest: str, steps: StepList, secrets: str = "") -> label.Labels:

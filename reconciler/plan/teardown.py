@@ -11,7 +11,7 @@ import msgspec
 from reconciler.model.effect import DropPath, PutMarker, RemoveNetwork, RenameContainer, StopContainer
 from reconciler.model.marker import Marker
 from reconciler.model.names import sandbox_uid
-from reconciler.model.observed import HostView
+from reconciler.model.observed import HostView, SeenPath
 from reconciler.model.plan import Measure, Step
 from reconciler.plan.holdings import Holding, OwnedContainer
 from reconciler.plan.step_list import StepList, existing, remove_container
@@ -50,23 +50,32 @@ def destroy(ending: Ending) -> tuple[Step, ...]:
 
 
 def expire(ending: Ending, marker: Marker) -> tuple[Step, ...]:
-    """Remove the sandbox and leave its marker, which keeps it absent until its spec changes."""
+    """Remove the sandbox and leave `marker`, which says that it is expired and keeps it absent.
+
+    Whom it adopted stays in the marker: that is the only proof that those containers are ours to remove.
+    """
     steps = ending.steps
-    expired = msgspec.structs.replace(marker, phase="expired", adopted={})
-    steps.effect(PutMarker(ending.view.identity.base_dir, expired), "mark it expired")
+    steps.effect(PutMarker(ending.view.identity.base_dir, marker), "mark it expired")
     _remove_parts(ending, steps)
-    folder = f"{ending.view.identity.base_dir}/{ending.uid}/"
-    for path, seen in sorted(ending.view.paths.items(), reverse=True):
-        if path.startswith(folder) and seen.kind in ("directory", "file"):
-            steps.effect(DropPath(path, ending.view.identity.base_dir, seen.inode), f"remove {path}")
+    for seen in _own_paths(ending):
+        steps.effect(DropPath(seen.path, ending.view.identity.base_dir, seen.inode), f"remove {seen.path}")
     return steps.finish()
+
+
+def leaves_anything(ending: Ending) -> bool:
+    """Tell whether anything besides its marker and its data is left of an expired sandbox."""
+    return bool(ending.holding.containers or ending.holding.networks or _own_paths(ending))
 
 
 def bury(ending: Ending, *, tomb_epoch_s: int) -> tuple[Step, ...]:
     """Begin to reap: stop and rename, so that what was somebody's can be had back until the grace is over."""
     steps = ending.steps
+    taken = {owned.seen.name for owned in ending.holding.tombs}
     for owned in (*ending.holding.settled.values(), *ending.holding.arriving):
         tomb = msgspec.structs.replace(owned.proof.name, next_hex=None, tomb_epoch_s=tomb_epoch_s)
+        while str(tomb) in taken:
+            tomb = msgspec.structs.replace(tomb, tomb_epoch_s=(tomb.tomb_epoch_s or 0) + 1)
+        taken.add(str(tomb))
         target = existing(owned)
         if owned.seen.live.state not in ("created", "exited", "dead"):
             steps.effect(StopContainer(target, owned.seen.spec.stop_grace_s), f"stop {owned.seen.name}")
@@ -85,6 +94,15 @@ def _remove_parts(ending: Ending, steps: StepList) -> None:
         remove_container(owned, steps)
     for network in ending.holding.networks.values():
         steps.effect(RemoveNetwork(network.id, network.name, ending.uid), f"remove network {network.name}")
+
+
+def _own_paths(ending: Ending) -> list[SeenPath]:
+    """List what stands in the sandbox's own folder of what was asked about, deepest first."""
+    folder = f"{ending.view.identity.base_dir}/{ending.uid}/"
+    seen = [item for path, item in ending.view.paths.items() if path.startswith(folder)]
+    return sorted(
+        (item for item in seen if item.kind in ("directory", "file")), key=lambda item: item.path, reverse=True
+    )
 
 
 def _drop_folder(ending: Ending, steps: StepList) -> None:

@@ -26,19 +26,33 @@ def classify_unwanted(case: Case) -> Verdict:
             "Protected", "protected on its host, and no spec wants it", "put its spec back, protect: false"
         )
         return case.hold(Bucket.HELD, trouble)
+    if case.place.sandbox in case.world.request.destroying:
+        return case.end(Verb.DESTROY, Bucket.REMOVED, Cause("asked to be destroyed"), teardown.destroy(case.ending))
     if holding.origin == "adhoc":
         return _end_ad_hoc(case)
-    if case.record is None and case.place.sandbox not in case.world.request.destroying:
+    if case.record is None:
         return _reap(case)
-    cause = Cause("no spec wants it any more")
-    if case.place.sandbox in case.world.request.destroying:
-        cause = Cause("asked to be destroyed")
+    if marker is None:
+        trouble = Trouble(
+            "MarkerMissing",
+            "no spec wants it any more, and its marker is gone: it may have been protected or retained",
+            f"put its spec back, or remove it by name: reconcile destroy {case.place.sandbox}",
+        )
+        return case.hold(Bucket.HELD, trouble)
+    want = case.world.desired.sandboxes.get(case.place.sandbox)
+    moved = Cause(f"its spec names host {want.host} now", want.at) if want is not None else None
+    cause = moved or Cause("no spec wants it any more")
     return case.end(Verb.DESTROY, Bucket.REMOVED, cause, teardown.destroy(case.ending))
 
 
 def _forget(case: Case) -> Verdict:
+    """Decide about what is not on the host, but for the marker that kept it absent."""
+    marker = case.holding.marker
+    if marker is not None and marker.deletion == "Delete" and not marker.protected:
+        cause = Cause("it has expired, and no spec wants it any more")
+        return case.end(Verb.DESTROY, Bucket.REMOVED, cause, teardown.destroy(case.ending), counted=False)
     if case.record is None:
-        return case.settle(Bucket.EXPIRED if case.holding.marker is not None else Bucket.LOST_TO_OTHERS)
+        return case.settle(Bucket.EXPIRED if marker is not None else Bucket.LOST_TO_OTHERS)
     steps = StepList(case.place.action_id)
     steps.add(Note("forgotten"), "forget its record")
     others = case.world.holdings[case.place.host].others

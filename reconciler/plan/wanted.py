@@ -10,12 +10,16 @@ from reconciler.model.desired import SandboxDesired
 from reconciler.model.marker import Marker
 from reconciler.model.names import DerivedName
 from reconciler.model.plan import Action, Bucket, Cause, Verb
+from reconciler.model.resource import Network, Volume
 from reconciler.plan import teardown
 from reconciler.plan.admission import admission_trouble
 from reconciler.plan.assess import Assessment, Trouble, assess
 from reconciler.plan.case import Case, Verdict
+from reconciler.plan.compare import where_said
+from reconciler.plan.intent import same_intent
 from reconciler.plan.runs import run_id
 from reconciler.plan.steps import Work, lower
+from reconciler.plan.suspension import suspension
 
 
 def classify_wanted(case: Case, want: SandboxDesired) -> Verdict:
@@ -23,21 +27,17 @@ def classify_wanted(case: Case, want: SandboxDesired) -> Verdict:
     clash = _clash(case, want)
     if clash is not None:
         return case.hold(Bucket.CLASH, clash)
-    marker = case.holding.marker
-    if marker is not None and marker.phase == "expired" and marker.intent == want.intent:
-        if case.holding.containers or case.holding.networks:
-            return _expire(case, marker)
-        return case.settle(Bucket.EXPIRED, "expired: absent until its spec changes")
-    if _expired(case, want):
-        return _expire(case, case.holding.marker or fresh_marker(case, want))
+    suspended = suspension(want.suspend, "it", now=case.world.request.now)
+    over = _after_its_ttl(case, want, suspended)
+    if over is not None:
+        return over
     view = case.state.view
     bindings = {**case.world.bindings(case.place.host), **case.world.request.secrets}
-    assessment = assess(want, case.holding, view, bindings=bindings)
+    applied = case.record.intent if case.record is not None else None
+    assessment = assess(want, case.holding, view, bindings=bindings, applied=applied)
     bucket = _bucket(case, assessment)
-    if want.suspend is not None and bucket is not Bucket.MATCHING:
-        by = f" by {want.suspend.by}" if want.suspend.by else ""
-        trouble = Trouble("Suspended", f"suspended{by}: {want.suspend.reason}", "remove spec.suspend to go on")
-        return case.hold(Bucket.HELD, trouble)
+    if suspended is not None and bucket is not Bucket.MATCHING:
+        return case.hold(Bucket.HELD, suspended)
     if assessment.trouble is not None:
         return case.hold(Bucket.HELD, assessment.trouble)
     if bucket is Bucket.MATCHING:
@@ -100,7 +100,7 @@ def _change(case: Case, want: SandboxDesired, assessment: Assessment, bucket: Bu
         profile=want.profile,
         strategy=want.update if verb is Verb.REPLACE else None,
         notes=_notes(bucket, adopting=adopting, verb=verb),
-        marker=assessment.marker,
+        marker=() if verb is Verb.CREATE else assessment.marker,
     )
 
 
@@ -147,8 +147,20 @@ def _notes(bucket: Bucket, *, adopting: bool, verb: Verb) -> tuple[str, ...]:
 
 
 def _clash(case: Case, want: SandboxDesired) -> Trouble | None:
-    """Find a container that has a name we need and is not ours."""
-    others = case.world.holdings[case.place.host].others
+    """Find something that has a name we need and is not ours."""
+    holdings = case.world.holdings[case.place.host]
+    parts: tuple[Network | Volume, ...] = (*want.networks, *want.volumes)
+    for resource in parts:
+        name = str(DerivedName(case.world.desired.fleet, want.name, resource.name))
+        held = case.holding.networks if isinstance(resource, Network) else case.holding.volumes
+        if f"{resource.key.kind}/{name}" in holdings.strangers and resource.name not in held:
+            kind = resource.key.kind.removesuffix("s")
+            return Trouble(
+                "NameTaken",
+                f"{kind} name {name} is taken by somebody else's",
+                f"look at it, then: docker {kind} rm {name}",
+            )
+    others = holdings.others
     for container in want.containers:
         name = str(DerivedName(case.world.desired.fleet, want.name, container.name))
         other = others.get(name)
@@ -165,8 +177,9 @@ def fresh_marker(case: Case, want: SandboxDesired) -> Marker:
     """Say what a sandbox's marker is when it is written for the first time."""
     request = case.world.request
     record = case.record
-    grown = record is not None and record.intent != want.intent
-    generation = 1 if record is None else record.generation + int(grown)
+    grown = record is not None and not same_intent(record.intent, want.intent)
+    known = 1 if record is None else record.generation + int(grown)
+    generation = max(known, case.holding.generation)
     return Marker(
         fleet=case.world.desired.fleet,
         sandbox=want.name,
@@ -187,18 +200,40 @@ def _next_marker(case: Case, want: SandboxDesired, assessment: Assessment, verb:
     fresh = fresh_marker(case, want)
     old = case.holding.marker
     if old is None:
-        return fresh
+        keeps_run = case.holding.run and verb is not Verb.CREATE and not assessment.begins_run
+        return msgspec.structs.replace(fresh, run=case.holding.run) if keeps_run else fresh
     begins_run = assessment.begins_run or verb is Verb.CREATE
-    replaced = {
-        item.change.key for item in assessment.items if item.change.verb in (Verb.REPLACE, Verb.CREATE, Verb.DESTROY)
-    }
+    standing = {owned.seen.full_id for owned in case.holding.containers}
     return msgspec.structs.replace(
         fresh,
-        generation=old.generation + int(old.intent != want.intent),
-        created_at=fresh.created_at if verb is Verb.CREATE else old.created_at,
+        generation=old.generation + int(not same_intent(old.intent, want.intent)),
+        created_at=fresh.created_at if verb is Verb.CREATE or old.phase == "expired" else old.created_at,
         run=fresh.run if begins_run else old.run,
-        adopted={key: full_id for key, full_id in old.adopted.items() if key not in replaced},
+        # The only proof of an adopted container, so it must outlast the container: an id is never given twice.
+        adopted={key: full_id for key, full_id in old.adopted.items() if full_id in standing},
     )
+
+
+def _after_its_ttl(case: Case, want: SandboxDesired, suspended: Trouble | None) -> Verdict | None:
+    """Decide about a sandbox whose ttl is over, or was; None while it may live."""
+    marker, record = case.holding.marker, case.record
+    absent = "expired: absent until its spec changes"
+    if marker is None:
+        over = record is not None and record.phase == "expired" and same_intent(record.intent, want.intent)
+        return case.settle(Bucket.EXPIRED, absent) if over and not case.holding.exists else None
+    stays_absent = marker.phase == "expired" and same_intent(marker.intent, want.intent)
+    if not stays_absent and not _expired(case, want):
+        return None
+    if stays_absent and not teardown.leaves_anything(case.ending):
+        return case.settle(Bucket.EXPIRED, absent)
+    if suspended is not None:
+        return case.hold(Bucket.HELD, suspended)
+    if want.protected:
+        hint = "set protect: false in its spec to let it go, or give it a longer ttl"
+        return case.hold(
+            Bucket.HELD, Trouble("Protected", f"it is protected, and its ttl of {want.ttl_s} s ran out", hint)
+        )
+    return _expire(case, want, marker)
 
 
 def _expired(case: Case, want: SandboxDesired) -> bool:
@@ -208,6 +243,20 @@ def _expired(case: Case, want: SandboxDesired) -> bool:
     return marker.created_at + timedelta(seconds=want.ttl_s) <= case.world.request.now
 
 
-def _expire(case: Case, marker: Marker) -> Action:
-    cause = Cause(f"its ttl of {marker.ttl_s} s ran out", None)
-    return case.end(Verb.DESTROY, Bucket.EXPIRED, cause, teardown.expire(case.ending, marker), counted=False)
+def _expire(case: Case, want: SandboxDesired, marker: Marker) -> Action:
+    """End it, and mark it absent for the intent that let it expire.
+
+    A ttl that it already had when it was last applied was agreed to then; one that an edit brings counts as a removal.
+    """
+    expired = msgspec.structs.replace(
+        marker,
+        phase="expired",
+        intent=want.intent,
+        generation=marker.generation + int(not same_intent(marker.intent, want.intent)),
+        ttl_s=want.ttl_s,
+    )
+    cause = Cause(f"its ttl of {want.ttl_s} s ran out", where_said(want.origins, "ttl") or want.at)
+    steps = teardown.expire(case.ending, expired)
+    counted = marker.phase == "present" and marker.ttl_s != want.ttl_s
+    ended = case.end(Verb.DESTROY, Bucket.EXPIRED, cause, steps, counted=counted)
+    return msgspec.structs.replace(ended, intent=expired.intent, generation=expired.generation)

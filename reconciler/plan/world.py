@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import msgspec
 
@@ -13,6 +14,7 @@ from reconciler.model.record import Record, Records
 from reconciler.plan.assess import Trouble
 from reconciler.plan.holdings import Holding, HostHoldings, sort_view
 from reconciler.plan.request import PlanRequest
+from reconciler.plan.suspension import suspension
 
 
 class Place(msgspec.Struct, frozen=True, order=True):
@@ -86,7 +88,7 @@ def lay_out(desired: Desired, observed: Observed, records: Records, request: Pla
     holdings = {name: sort_view(state.view, fleet=desired.fleet) for name, state in answers.items()}
     troubles: dict[str, Trouble] = {}
     for name, state in answers.items():
-        trouble = _host_trouble(name, state, answers, holdings[name], desired=desired, records=records)
+        trouble = _host_trouble(name, state, answers, holdings[name], desired=desired, records=records, now=request.now)
         if trouble is not None:
             troubles[name] = trouble
     return World(
@@ -107,12 +109,13 @@ def _host_trouble(
     *,
     desired: Desired,
     records: Records,
+    now: datetime,
 ) -> Trouble | None:
     """Say why nothing may be done on a host that answered: it is suspended, or it may be another machine."""
     spec = desired.hosts.get(name)
-    if spec is not None and spec.suspend is not None:
-        by = f" by {spec.suspend.by}" if spec.suspend.by else ""
-        return Trouble("Suspended", f"host {name} is suspended{by}: {spec.suspend.reason}", "remove spec.suspend")
+    suspended = suspension(spec.suspend, f"host {name}", now=now) if spec is not None else None
+    if suspended is not None:
+        return suspended
     identity = state.view.identity
     twins = [
         other
@@ -132,6 +135,13 @@ def _host_trouble(
             "HostIdentity",
             f"host {name} is not the machine it was: host id {identity.host_id}, expected {expected}",
             f"if it was replaced on purpose: reconcile host accept {name}",
+        )
+    root = known.docker_root if known is not None else None
+    if expected is not None and root is not None and root != identity.docker_root:
+        return Trouble(
+            "HostIdentity",
+            f"host {name} keeps Docker's data in {identity.docker_root}, expected {root}: what we made is out of sight",
+            f"if that was moved on purpose: reconcile host accept {name}",
         )
     if identity.host_id is None and (expected is not None or _holds_anything(holdings)):
         return Trouble(

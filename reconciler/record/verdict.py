@@ -21,7 +21,8 @@ REPEATS_MAX = 3
 
 SUSPENDED = "Suspended"
 ADMISSION_REFUSED = "AdmissionRefused"
-"""The two reasons of a plan for holding back that are conditions of their own."""
+DRIFT_REPORTED = "DriftReported"
+"""The reasons of a plan for holding back that are conditions of their own."""
 
 _REMOVING = (Verb.DESTROY, Verb.REAP, Verb.FORGET)
 _CONTAINERS = "containers/"
@@ -62,7 +63,7 @@ def judge(old: SandboxStatus | None, account: Account, *, started_at: datetime |
         case Matched() as matched:
             return _matched(old, account, matched, started_at=started_at)
         case Held() as held:
-            return _held(old, held)
+            return _held(old, account, held)
         case Action() as action if account.ended is None:
             return _pending(old, account, action)
         case Action() as action:
@@ -111,19 +112,34 @@ def _matched(old: SandboxStatus | None, account: Account, matched: Matched, *, s
     )
 
 
-def _held(old: SandboxStatus | None, held: Held) -> Verdict:
+def _held(old: SandboxStatus | None, account: Account, held: Held) -> Verdict:
     ready = Said("Ready", "Unknown", "HeldBack", held.message) if old is None else _ready_of(old)
+    down = _down(account)
+    if down is not None and ready.status == "True":
+        ready = Said("Ready", "False", "FieldsDiffer", f"{down}, and it is held back: {held.message}")
     kept = _kept(old, "Stalled", "Drifted", "Expired")
     reachable = Said("Reachable", "True", "HostAnswered", "its host answered")
-    ready_run = "" if old is None else old.ready_run
+    ready_run = "" if old is None or ready.status == "False" else old.ready_run
     if held.reason == SUSPENDED:
         also = (Said("Suspended", "True", "SuspendedBySpec", held.message), reachable, *kept)
         sync: Sync = "Unknown" if old is None else old.sync
         return Verdict(sync=sync, health="Suspended", ready=ready, also=also, ready_run=ready_run)
+    if held.reason == DRIFT_REPORTED:
+        kept = (*_kept(old, "Stalled", "Expired"), Said("Drifted", "True", "FieldsDiffer", held.message))
     also = (reachable, *kept)
     if held.reason == ADMISSION_REFUSED:
         also = (*also, Said("CapacityOK", "False", "HeldBack", held.message))
     return Verdict(sync="OutOfSync", health=_health(ready), ready=ready, also=also, ready_run=ready_run)
+
+
+def _down(account: Account) -> str | None:
+    """Say which container that ought to run does not; one that is not restarted may have finished well."""
+    for item in account.standing:
+        live = item.seen.live
+        finished = live.state == "exited" and live.exit_code == 0 and item.seen.spec.restart == "no"
+        if live.state != "running" and not finished:
+            return f"{item.seen.name} is {live.state}"
+    return None
 
 
 def _pending(old: SandboxStatus | None, account: Account, action: Action) -> Verdict:
@@ -194,7 +210,9 @@ def _done(
 
 
 def _failed(old: SandboxStatus | None, action: Action, ended: ActionEnded, *, also: list[Said]) -> Verdict:
-    last = ended.steps[-1] if ended.steps else None
+    # What was taken back after the failure is not a step of the plan.
+    planned = {step.id for step in action.steps}
+    last = next((step for step in reversed(ended.steps) if step.step in planned), None)
     asked = {step.id for step in action.steps if isinstance(step.do, Await)}
     probe = last is not None and last.step in asked
     reason: Reason = "ProbeFailed" if probe else "StepFailed"
