@@ -77,6 +77,11 @@ def decode_container(raw: object, *, host: str) -> SeenContainer:
         created_at=created_at,
         spec=_canonical(ours.resource if ours is not None else name, reply),
         live=_live(reply.state, restart_count=reply.restart_count, host=host),
+        network_ids={
+            network: endpoint.network_id
+            for network, endpoint in (reply.network_settings.networks or {}).items()
+            if endpoint is not None and endpoint.network_id
+        },
     )
 
 

@@ -184,6 +184,8 @@ def _start(world: World, effect: StartContainer) -> Outcome:
 def _launch(world: World, seen: SeenContainer) -> Outcome:
     known = {network.name for network in world.networks.values()}
     missing = sorted(set(seen.spec.networks) - known)
+    # What was started before looks for the network by its id, not by its name.
+    missing += sorted(network_id for network_id in seen.network_ids.values() if network_id not in world.networks)
     if missing:
         return _fail(world, seen, "E_NETWORK_ABSENT", f"network {missing[0]} not found", exit_code=128)
     clash = _port_clash(world, seen)

@@ -201,7 +201,10 @@ class World:
         self.ports[full_id] = self._publish(seen.spec)
         self.asks = {key: count for key, count in self.asks.items() if key[0] != full_id}
         live = Live(state="running", started_at=self.now(), finished_at=seen.live.finished_at)
-        self.containers[full_id] = replace(seen, live=live)
+        joined = {
+            name: next(one.id for one in self.networks.values() if one.name == name) for name in seen.spec.networks
+        }
+        self.containers[full_id] = replace(seen, live=live, network_ids=joined)
         self.settle()
         return self.containers[full_id]
 

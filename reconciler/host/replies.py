@@ -158,6 +158,7 @@ class EndpointReply(_Reply, frozen=True, kw_only=True):
     """Describe a container's place in one network."""
 
     aliases: Lines | None = None
+    network_id: Line = msgspec.field(name="NetworkID", default="")
     ip_address: Line = msgspec.field(name="IPAddress", default="")
 
 

@@ -97,6 +97,8 @@ class SeenContainer(msgspec.Struct, frozen=True, kw_only=True):
         spec: what it is, in canonical form; `spec.image` is the reference it was created with, `spec.name` is the
             resource's name by its labels, or Docker's name where it has none.
         live: its state.
+        network_ids: the networks it was last started in, Docker's name to id; one that was removed and made again
+            has another id, and the container cannot start in it.
     """
 
     full_id: str
@@ -106,6 +108,7 @@ class SeenContainer(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     spec: Container
     live: Live
+    network_ids: dict[str, str] = {}
 
 
 class Neighbour(msgspec.Struct, frozen=True, kw_only=True):

@@ -214,6 +214,8 @@ def _assess_path(scene: _Scene, raw: Directory | File) -> Item | Trouble | None:
             f"{bound.key} should be a {expected}, but {path} is a {seen.kind} on the host",
             "move it away, or name another path in the spec",
         )
+    if isinstance(bound, Directory) and seen.uid != me.uid and scene.holding.containers:
+        return None  # a container that has it mounted made it its own, as databases do
     if seen.uid != me.uid:
         return Trouble(
             "PathOwner",
@@ -292,7 +294,7 @@ def _compare_state(scene: _Scene, raw: Container, owned: OwnedContainer, support
     """Compare what moves: whether it runs, whether its network is still there, whether it has seen its files."""
     prefix = f"containers.{raw.name}"
     live = owned.seen.live
-    gone = _vanished_network(raw, support)
+    gone = _vanished_network(raw, support) or _remade_network(scene, raw, owned)
     if gone is not None:
         path = f"{prefix}.networks.{gone}"
         return scene.drift(path, old="(removed behind it)", new="connected", remedy=Remedy.REPLACE)
@@ -316,6 +318,17 @@ def _vanished_network(raw: Container, support: list[Item]) -> str | None:
     missing = {item.resource.name for item in support if isinstance(item.resource, Network)}
     derived = (parse_derived(network) for network in raw.networks)
     return next((name.resource for name in derived if name is not None and name.resource in missing), None)
+
+
+def _remade_network(scene: _Scene, raw: Container, owned: OwnedContainer) -> str | None:
+    """Find a network that was removed and made again since the container started: it cannot start in the new one."""
+    for network in raw.networks:
+        name = parse_derived(network)
+        there = scene.holding.networks.get(name.resource) if name is not None else None
+        joined = owned.seen.network_ids.get(network)
+        if name is not None and there is not None and joined is not None and there.id != joined:
+            return name.resource
+    return None
 
 
 def _unseen_mount(scene: _Scene, raw: Container, started_at: datetime | None, support: list[Item]) -> str | None:

@@ -21,6 +21,8 @@ from reconciler.plan.runs import run_id
 from reconciler.plan.steps import Work, lower
 from reconciler.plan.suspension import suspension
 
+_EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - compared with, never bound to
+
 
 def classify_wanted(case: Case, want: SandboxDesired) -> Verdict:
     """Decide between creating, adopting, changing, ending and leaving it."""
@@ -117,7 +119,30 @@ def _forbidden(case: Case, want: SandboxDesired, assessment: Assessment, verb: V
             "DriftReported", f"drifted, and drift is only reported: {fields}", "set drift: heal to repair it"
         )
     if verb is Verb.CREATE:
-        return admission_trouble(case.world, case.place)
+        return admission_trouble(case.world, case.place) or _taken_port(case, want)
+    return _taken_port(case, want) if verb is Verb.REPLACE else None
+
+
+def _taken_port(case: Case, want: SandboxDesired) -> Trouble | None:
+    """Find a fixed port that a container which is not ours has: nothing of ours is stopped for what cannot start."""
+    others = case.world.holdings[case.place.host].others
+    for container in want.containers:
+        for inside, published in container.ports.items():
+            if published.host_port is None:
+                continue
+            spot = f"{published.host_port}/{inside.partition('/')[2]}"
+            for taken, holder in case.state.view.taken_ports.items():
+                bind, _, rest = taken.rpartition(":")
+                if (
+                    rest == spot
+                    and holder in others
+                    and (bind == published.bind or {bind, published.bind} & _EVERYWHERE)
+                ):
+                    return Trouble(
+                        "PortTaken",
+                        f"port {published.bind}:{spot} is taken by container {holder} of {others[holder].owner}",
+                        "stop that one, or publish another port",
+                    )
     return None
 
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from reconciler.model.effect import ConnectNetwork, CreateNetwork, CreateVolume, RemoveNetwork, StartContainer
+from reconciler.model.effect import (
+    ConnectNetwork,
+    CreateNetwork,
+    CreateVolume,
+    RemoveNetwork,
+    StartContainer,
+    StopContainer,
+)
 from reconciler.model.observed import SeenNetwork
 from reconciler.model.resource import Mount
 from tests.builders import docker_name
@@ -58,6 +65,20 @@ async def test_a_network_in_use_is_not_removed(case: Case) -> None:
     await case.make(start=True, networks={name: ()})
     await case.refused(RemoveNetwork(id=made.value, name=name, uid=case.uid))
     assert len(await networks(case)) == 1
+
+
+async def test_a_network_that_was_made_again_is_another_to_who_was_in_the_old_one(case: Case) -> None:
+    made = await case.done(creation(case))
+    assert made.value is not None
+    name = docker_name(case.sandbox, "net")
+    seen = await case.make(start=True, networks={name: ()})
+    assert (await case.see(case.name)).network_ids == {name: made.value}
+    await case.done(StopContainer(case.target(seen), 0))
+    await case.done(RemoveNetwork(id=made.value, name=name, uid=case.uid))
+    again = await case.done(creation(case))
+    assert again.value != made.value
+    assert (await case.see(case.name)).network_ids == {name: made.value}
+    await case.refused(StartContainer(case.target(seen)))
 
 
 async def test_a_container_is_created_in_its_first_network_and_connected_to_the_others(case: Case) -> None:

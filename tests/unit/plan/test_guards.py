@@ -11,6 +11,7 @@ from reconciler.model.desired import Admission, Suspend
 from reconciler.model.observed import HostView, ImageAbsent
 from reconciler.model.plan import Bucket, Plan, Verb
 from reconciler.model.record import Records
+from reconciler.model.resource import Published
 from reconciler.plan import Selection
 from tests import builders as b
 from tests.unit.plan.deciding import (
@@ -196,9 +197,33 @@ def test_what_another_user_or_thing_has_taken_is_trouble() -> None:
         (b.a_seen_path(path, uid=0), "PathOwner"),
         (b.a_seen_path(path, kind="symlink"), "PathTaken"),
     ):
-        held = the_held(decide(wanted(one), standing(one, paths={path: seen}), remembered(one)))
+        held = the_held(decide(wanted(one), b.a_view(paths={path: seen})))
         assert held.reason == reason
         assert path in held.message
+
+
+def test_a_directory_that_its_container_made_its_own_is_left_to_it() -> None:
+    one = b.a_sandbox(resources=(b.a_directory(), b.a_container()))
+    path = str(one.directories[0].path)
+    seen = b.a_seen_path(path, uid=999, mode="0700")
+    assert the_matched(decide(wanted(one), standing(one, paths={path: seen}), remembered(one)))
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1", "0.0.0.0"])
+def test_a_port_of_somebody_else_holds_back_before_anything_is_stopped(bind: str) -> None:
+    one = b.a_sandbox(resources=(b.a_container(ports={"80/tcp": Published("127.0.0.1", 8080)}),))
+    stranger = b.a_neighbour(name="stranger")
+    taken = {f"{bind}:8080/tcp": "stranger"}
+    before = b.a_sandbox(resources=(b.a_container(),))
+    for view in (
+        b.a_view(neighbours=(stranger,), taken_ports=taken),
+        standing(before, neighbours=(stranger,), taken_ports=taken),
+    ):
+        held = the_held(decide(wanted(one), view, remembered(before) if view.containers else None))
+        assert held.reason == "PortTaken"
+        assert "stranger" in held.message
+    elsewhere = {f"{bind}:8081/tcp": "stranger"}
+    assert decide(wanted(one), b.a_view(neighbours=(stranger,), taken_ports=elsewhere)).actions
 
 
 # Room -----------------------------------------------------------------------------------------------------------------

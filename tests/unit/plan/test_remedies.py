@@ -155,6 +155,19 @@ def test_a_vanished_network_takes_its_containers_along() -> None:
     assert kinds(action)[:3] == ["put_marker", "create_network", "create_container"]
 
 
+def test_a_network_that_was_made_again_takes_its_containers_along() -> None:
+    """A container looks for the network of its last start by id, so it could never be started again."""
+    network = b.docker_name(resource="net")
+    one = b.a_sandbox(resources=(b.a_network(), b.a_container(networks={network: ("main",)})))
+    view = standing(one)
+    (seen,) = view.containers
+    stale = replace(exited(seen), network_ids={network: "f" * 64})
+    action = heal(one, replace(view, containers=(stale,)))
+    assert action.verb == "replace"
+    current = replace(exited(seen), network_ids={network: view.networks[0].id})
+    assert heal(one, replace(view, containers=(current,))).verb == "start"
+
+
 # Files and runs -------------------------------------------------------------------------------------------------------
 
 
