@@ -18,12 +18,13 @@ venv: .venv/installed ## Make .venv with the locked packages and this project, e
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
-check: venv ## Format, lint, types, import contracts, schemas: reads only
+check: venv ## Format, lint, types, import contracts, generated files: reads only
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/reconcile schema --check
+	$(BIN)/python docs/generate.py --check
 
 test: venv ## Every test; the real hosts among them need root on Debian
 	$(BIN)/python -m pytest

@@ -34,7 +34,7 @@ def host(lab_hosts: tuple[LabHost, LabHost]) -> LabHost:
     return lab_hosts[0]
 
 
-LOGIN = RegistryLogin(host="127.0.0.1:1", username="u", password="hunter2")  # noqa: S106  # of no registry at all
+LOGIN = RegistryLogin(host="127.0.0.1:1", username="u", password="hunter2")  # of no registry at all
 
 
 @asynccontextmanager

@@ -163,7 +163,7 @@ async def test_a_holder_whose_script_is_killed_knows_it_and_the_lock_is_free_at_
     lease = await taken(shell, base)
     pid = next(
         int(path.parent.name)
-        for path in Path("/proc").glob("[0-9]*/fd")  # noqa: ASYNC240  # the kernel's own tables
+        for path in Path("/proc").glob("[0-9]*/fd")  # the kernel's own tables
         if any(str(base / ".lock") == target(fd) for fd in listed(path))
     )
     os.kill(pid, 9)

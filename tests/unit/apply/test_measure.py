@@ -25,7 +25,9 @@ class Counting(MemoryHost):
     facts_s = 0.2
     reads = 0
 
-    async def facts(self, container_ids: tuple[str, ...], *, now: Callable[[], datetime]) -> HostSnapshot:
+    async def facts(
+        self, container_ids: tuple[str, ...], *, now: Callable[[], datetime], with_docker_disk: bool = False
+    ) -> HostSnapshot:
         self.reads += 1
         await asyncio.sleep(self.facts_s)
         return await super().facts(container_ids, now=now)

@@ -67,7 +67,7 @@ def test_a_fifo_does_not_hang(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", ["pkcs1-pem", "pkcs8-pem"])
 def test_a_key_with_a_passphrase(tmp_path: Path, form: str) -> None:
     rsa = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
-    path = written(tmp_path / "id", rsa.export_private_key(form, passphrase="s3cret"))  # noqa: S106  # of a throw-away key
+    path = written(tmp_path / "id", rsa.export_private_key(form, passphrase="s3cret"))  # of a throw-away key
     assert identity_code(path) == "E_KEY_PASSPHRASE"
 
 

@@ -50,7 +50,7 @@ def test_a_status_has_the_keys_that_scripts_rely_on() -> None:
 
 
 def test_a_host_shows_no_environment() -> None:
-    secret = "hunter2"  # noqa: S105 - a stand-in that must not come out
+    secret = "hunter2"
     seen = b.a_seen(spec=b.a_container(env={"TOKEN": secret}))
     document = host_json("h1", snapshot=b.a_snapshot(), view=b.a_view(seen), fleet=b.FLEET)
     assert {"host", "snapshot", "inventory"} <= set(document)
