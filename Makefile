@@ -5,7 +5,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check test demo lock bench clean
+.PHONY: help venv check test demo lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,9 +31,6 @@ test: venv ## Every test; the real hosts among them need root on Debian
 
 demo: venv ## A fleet of real throw-away hosts, shown from the first plan to the last reap
 	$(BIN)/python -m tests.lab.demo
-
-bench: venv ## The measured ratios of tests/bench
-	$(BIN)/python -m tests.bench
 
 lock: ## Resolve the newest allowed packages anew into requirements-ci.txt
 	test -x .cache/uv/bin/uv || { $(PYTHON) -m venv .cache/uv && .cache/uv/bin/pip install --quiet uv==$(UV_VERSION); }

@@ -12,7 +12,7 @@ import msgspec
 
 from reconciler.apply import apply
 from reconciler.apply.ports import Clock, Interrupt, Observer
-from reconciler.errors import PlanStale
+from reconciler.errors import Locked, PlanStale
 from reconciler.host.interface import Host, Reader
 from reconciler.model.desired import Desired, HostDesired
 from reconciler.model.observed import Observed, Reachable
@@ -25,6 +25,8 @@ from reconciler.plan import PlanRequest, plan, stale_reads
 from reconciler.record.fold import fold, records_of
 from reconciler.record.journal import Journal
 from reconciler.record.store import StatusStore
+
+LOCK_POLL_S = 0.1
 
 Planner = Callable[[Desired, Observed, Records, PlanRequest], Plan]
 
@@ -54,7 +56,6 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         request: what the plan is asked for; `ancestors` is filled in once it is known what hosts hold.
         ancestors: tells which of some commits the specs' commit contains.
         only: hosts to ask, or None for all.
-        with_facts: collect counters of every host.
         planner: makes the plan from what was seen.
     """
 
@@ -62,7 +63,6 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     request: PlanRequest
     ancestors: Callable[[frozenset[str]], frozenset[str]]
     only: frozenset[str] | None = None
-    with_facts: bool = False
     planner: Planner = plan
 
 
@@ -104,7 +104,7 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True):
 async def plan_pass(question: Question, *, store: StatusStore, doors: Doors, clock: Clock) -> Planned:
     """Look at the hosts through readers that cannot mutate, and plan."""
     loaded = store.load(now=clock.now())
-    sighting = await _look(question, records_of(loaded.statuses), doors.reader, clock)
+    sighting = await _look(question, records_of(loaded.statuses), doors.reader, clock, with_facts=False)
     try:
         made = _plan(question, sighting, loaded.statuses)
     finally:
@@ -116,14 +116,15 @@ async def apply_pass(question: Question, setting: Setting, *, saved: Plan | None
     """Hold the status folder, look, plan, ask, apply, and record; apply `saved` instead where one is given.
 
     Raises:
-        Locked: another pass holds the status folder, or every host that this one needs.
+        Locked: another pass holds the status folder.
         PlanStale: something that `saved` read has changed.
     """
     store, clock = setting.store, setting.clock
     store.open()
-    with store.lock(setting.owner, setting.lock_timeout_s, now=clock.now()):
+    with contextlib.ExitStack() as held:
+        await hold_status(held, store, owner=setting.owner, timeout_s=setting.lock_timeout_s, clock=clock)
         loaded = store.load(now=clock.now())
-        sighting = await _look(question, records_of(loaded.statuses), setting.doors.host, clock)
+        sighting = await _look(question, records_of(loaded.statuses), setting.doors.host, clock, with_facts=True)
         try:
             fresh = _plan(question, sighting, loaded.statuses)
             planned = Planned(
@@ -136,7 +137,9 @@ async def apply_pass(question: Question, setting: Setting, *, saved: Plan | None
             if answer is Answer.ASKED:
                 # What was read may have changed while a person was reading it: the same path as a saved plan.
                 await _close(sighting)
-                sighting = await _look(question, records_of(loaded.statuses), setting.doors.host, clock)
+                sighting = await _look(
+                    question, records_of(loaded.statuses), setting.doors.host, clock, with_facts=True
+                )
                 _still_good(planned.plan, _plan(question, sighting, loaded.statuses))
             with contextlib.ExitStack() as stack:
                 ended = None
@@ -156,17 +159,17 @@ async def apply_pass(question: Question, setting: Setting, *, saved: Plan | None
 async def _ask_the_others(
     planned: Planned, ended: PassEnded | None, question: Question, sighting: Sighting, clock: Clock
 ) -> PassEnded | None:
-    """Ask the probes of sandboxes that match, and that no earlier pass found ready in the run they are in."""
+    """Ask the probes of sandboxes that nothing was done about: ready is what answers now, not what once did."""
     made = planned.plan
     known = {name: status.ready_run for name, status in planned.statuses.sandboxes.items()}
-    adopted = {item.sandbox: item.run for item in made.actions if item.verb is Verb.ADOPT}
-    matched = {item.sandbox: item.run for item in made.matched if item.bucket is Bucket.MATCHING}
-    unsure = [name for name, run in (*adopted.items(), *matched.items()) if not run or known.get(name) != run]
-    wanted = [question.desired.sandboxes[name] for name in sorted(unsure) if name in question.desired.sandboxes]
+    runs = {item.sandbox: item.run for item in made.actions if item.verb is Verb.ADOPT}
+    runs |= {item.sandbox: item.run for item in made.matched if item.bucket is Bucket.MATCHING}
+    wanted = [question.desired.sandboxes[name] for name in sorted(runs) if name in question.desired.sandboxes]
     if not wanted:
         return ended
+    proved = frozenset(name for name, run in runs.items() if run and known.get(name) == run)
     started_at = clock.now()
-    found = await ask_readiness(wanted, fleet=made.fleet, readers=sighting.readers, now=clock.now)
+    found = await ask_readiness(wanted, fleet=made.fleet, readers=sighting.readers, now=clock.now, proved=proved)
     if ended is None:
         return PassEnded(pass_id=made.pass_id, started_at=started_at, finished_at=clock.now(), actions=found)
     ready = {item.id: item for item in found}
@@ -178,8 +181,33 @@ def _with_readiness(done: ActionEnded, asked: ActionEnded | None) -> ActionEnded
     return done if asked is None else msgspec.structs.replace(done, ready_at=asked.ready_at)
 
 
+async def hold_status(
+    held: contextlib.ExitStack, store: StatusStore, *, owner: str, timeout_s: float, clock: Clock
+) -> None:
+    """Hold the status folder until `held` is closed, waiting for another pass to end, but not for longer than this.
+
+    Raises:
+        Locked: the other pass goes on.
+    """
+    deadline_s = clock.monotonic() + timeout_s
+    while True:
+        try:
+            held.enter_context(store.lock(owner, now=clock.now()))
+        except Locked:
+            if clock.monotonic() >= deadline_s:
+                raise
+            await clock.sleep(LOCK_POLL_S)
+        else:
+            return
+
+
 async def _look(
-    question: Question, records: Records, connect: Callable[[HostDesired], Reader], clock: Clock
+    question: Question,
+    records: Records,
+    connect: Callable[[HostDesired], Reader],
+    clock: Clock,
+    *,
+    with_facts: bool,
 ) -> Sighting:
     return await observe(
         question.desired,
@@ -187,7 +215,7 @@ async def _look(
         records=records,
         now=clock.now,
         only=question.only,
-        with_facts=question.with_facts,
+        with_facts=with_facts,
     )
 
 
@@ -227,6 +255,7 @@ async def _carry_out(
         clock=setting.clock,
         owner=setting.owner,
         interrupt=setting.interrupt,
+        lock_timeout_s=setting.lock_timeout_s,
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 import msgspec
 
-from reconciler.apply.patience import CONNECTION, Patience, persist
+from reconciler.apply.patience import CONNECTION, Patience, persist, waiting_for
 from reconciler.apply.ports import Clock, Interrupt
 from reconciler.apply.sampler import Sampler
 from reconciler.apply.waiting import within
@@ -42,6 +42,7 @@ class Lane:
         interrupt: Interrupt,
         hosts_at_once: asyncio.Semaphore,
         actions_at_once: int,
+        lock_timeout_s: float,
     ) -> None:
         self.host = host
         self.sampler = Sampler(host, clock)
@@ -50,6 +51,7 @@ class Lane:
         self._interrupt = interrupt
         self._hosts = hosts_at_once
         self._actions = asyncio.Semaphore(actions_at_once)
+        self._busy = waiting_for(lock_timeout_s)
         self._entry = asyncio.Lock()
         self._acting = 0
         self._taking = asyncio.Lock()
@@ -94,7 +96,7 @@ class Lane:
         lost, self._lease = self._lease, None
         if lost is not None:
             await self._give_back(lost)
-        held = await persist(self._hold, again=_worth_waiting, clock=self._clock, interrupt=self._interrupt)
+        held = await persist(self._hold, again=self._worth_waiting, clock=self._clock, interrupt=self._interrupt)
         if isinstance(held, HostError):
             self._shut = Shut(code=held.code, message=held.message, hint=held.hint)
         elif isinstance(held, Busy):
@@ -114,6 +116,11 @@ class Lane:
         except HostError as error:
             return error
 
+    def _worth_waiting(self, held: Lease | Busy | HostError) -> Patience | None:
+        if isinstance(held, Busy):
+            return self._busy
+        return CONNECTION if isinstance(held, HostError) and held.transient else None
+
     async def close(self) -> None:
         """End the sampling and give the lock back."""
         await self.sampler.close()
@@ -126,7 +133,3 @@ class Lane:
             await within(self._clock, RELEASE_LIMIT_S, lease.release())
         except (HostError, TimeoutError):
             return  # the lock dies with the connection
-
-
-def _worth_waiting(held: Lease | Busy | HostError) -> Patience | None:
-    return CONNECTION if isinstance(held, HostError) and held.transient else None

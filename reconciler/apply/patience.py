@@ -48,6 +48,12 @@ PHANTOM = Patience(tries=3, total_s=30, first_s=1, longest_s=4)
 # A full disk empties by hand, if at all: one more try, and no loop of pulls that fill it again.
 DISK_FULL = Patience(tries=2, total_s=30, first_s=5, longest_s=5)
 
+
+def waiting_for(total_s: float) -> Patience | None:
+    """Give the patience for another pass to end within this time, asking twice a second; None for no time."""
+    return Patience(tries=int(total_s * 2) + 2, total_s=total_s, first_s=0.5, longest_s=0.5) if total_s > 0 else None
+
+
 BY_CODE: dict[str, Patience] = {
     "E_NAME_PHANTOM": PHANTOM,
     "E_HOST_DISK": DISK_FULL,

@@ -35,6 +35,7 @@ async def apply(
     clock: Clock,
     owner: str,
     interrupt: Interrupt,
+    lock_timeout_s: float = 0.0,
 ) -> PassEnded:
     """Do what `plan` says, and report what became of every one of its actions, in its order.
 
@@ -51,6 +52,7 @@ async def apply(
         clock: all time there is.
         owner: who holds the hosts' locks, for others to read.
         interrupt: once, steps in flight finish and no new ones start; twice, all is left where it is.
+        lock_timeout_s: how long to wait for another pass to give a host's lock back.
     """
     means = Means(
         fleet=plan.fleet,
@@ -70,6 +72,7 @@ async def apply(
             interrupt=interrupt,
             hosts_at_once=places,
             actions_at_once=limits.creates_per_host,
+            lock_timeout_s=lock_timeout_s,
         )
         for name in dict.fromkeys(action.host for action in plan.actions)
         if name in hosts

@@ -24,12 +24,14 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command line and give its exit status; every failure becomes one sentence, never a traceback."""
     from reconciler.cli.app import invoke  # noqa: PLC0415 - typer costs 0.2 s, which an import of this module must not
-    from reconciler.cli.report import complain  # noqa: PLC0415 - same
+    from reconciler.cli.report import complain, stream_failure  # noqa: PLC0415 - same
     from reconciler.errors import ReconcilerError  # noqa: PLC0415 - same
 
     try:
         return invoke(arguments)
     except ReconcilerError as error:
+        if "--json" in arguments:
+            stream_failure(error)
         return complain(error)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")

@@ -79,5 +79,5 @@ def _plan_file(targets: list[str]) -> Path | None:
     if len(targets) != 1:
         return None
     target = targets[0]
-    looks_like_one = "/" in target or "." in target
+    looks_like_one = "/" in target or "." in target or Path(target).is_file()
     return Path(target) if looks_like_one else None

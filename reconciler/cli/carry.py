@@ -17,6 +17,7 @@ from reconciler.cli.doors import RealDoors
 from reconciler.cli.ground import Ground, owner
 from reconciler.cli.progress import JsonStream, Lines, Live
 from reconciler.errors import GuardRefused, UsageError
+from reconciler.model.plan import Bucket
 from reconciler.passes import Answer, Passed, Planned, Question, Setting, apply_pass
 from reconciler.show import stream
 from reconciler.show.outcome_text import outcome_page
@@ -52,7 +53,7 @@ def carry(ground: Ground, question: Question, manner: Manner, *, saved: Plan | N
             report.say("stopped before anything was changed")
             return exits.INTERRUPTED
     _tell(ground, passed, observer)
-    return _status_of(passed)
+    return _status_of(passed, destroying=question.request.destroying)
 
 
 def _observer(ground: Ground, manner: Manner) -> Observer:
@@ -191,9 +192,12 @@ def _tell(ground: Ground, passed: Passed, observer: Observer) -> None:
         report.show(outcome_page(passed.planned.plan, passed.ended, deltas=True))
 
 
-def _status_of(passed: Passed) -> int:
+def _status_of(passed: Passed, *, destroying: frozenset[str]) -> int:
     """Give the exit status of a pass that was carried through."""
     found = [exits.FINE]
+    asked = {f"sandbox/{name}" for name in destroying}
+    if any(item.address in asked and item.bucket is Bucket.HELD for item in passed.planned.plan.held):
+        found.append(exits.REFUSED)
     ended = passed.ended
     if passed.planned.plan.unknown_hosts:
         found.append(exits.PARTIAL)

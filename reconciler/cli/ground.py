@@ -87,7 +87,6 @@ def question_of(
     *,
     removals_allowed: int | None = None,
     destroying: frozenset[str] = frozenset(),
-    with_facts: bool = False,
     accepted: list[str] | None = None,
 ) -> Question:
     """Ask for a pass over this ground; `accepted` are commits that a person vouches for."""
@@ -108,7 +107,6 @@ def question_of(
         ),
         ancestors=ancestors_of(ground.specs, accepted or []),
         only=selection.hosts,
-        with_facts=with_facts,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -33,15 +34,22 @@ def accept(
     ground = lay_ground(specs, status)
     host = named_host(ground.desired, name)
     ground.store.open()
-    with ground.store.lock(owner(), lock_timeout, now=ground.clock.now()):
+    try:
+        return asyncio.run(_hold_and_accept(ground, host, yes=yes, lock_timeout_s=lock_timeout))
+    except HostError as error:
+        report.complain(error)
+        return exits.PARTIAL
+
+
+async def _hold_and_accept(ground: Ground, host: HostDesired, *, yes: bool, lock_timeout_s: float) -> int:
+    from reconciler.passes import hold_status  # noqa: PLC0415 - loads every room
+
+    with contextlib.ExitStack() as held:
+        await hold_status(held, ground.store, owner=owner(), timeout_s=lock_timeout_s, clock=ground.clock)
         loaded = ground.store.load(now=ground.clock.now())
         for warning in loaded.warnings:
             report.say(f"warning: {warning}")
-        try:
-            return asyncio.run(_accept(ground, host, loaded.statuses, yes=yes))
-        except HostError as error:
-            report.complain(error)
-            return exits.PARTIAL
+        return await _accept(ground, host, loaded.statuses, yes=yes)
 
 
 async def _accept(ground: Ground, host: HostDesired, statuses: Statuses, *, yes: bool) -> int:

@@ -32,6 +32,20 @@ def complain(error: ReconcilerError) -> int:
     return error.exit_status
 
 
+def stream_failure(error: ReconcilerError) -> None:
+    """Write why a command stopped into its `--json` stream: one diagnostic for each problem of the specs, or one."""
+    from reconciler.cli.clock import SystemClock  # noqa: PLC0415 - needed on failure alone
+    from reconciler.show import stream  # noqa: PLC0415 - same
+
+    stamp = stream.Stamp(SystemClock().now(), "")
+    if isinstance(error, SpecInvalid):
+        messages = [stream.diagnostic(stamp, problem) for problem in error.problems]
+    else:
+        messages = [stream.failure(stamp, error.message, code=error.code, hint=error.hint)]
+    sys.stdout.write("".join(stream.json_line(message) for message in messages))
+    sys.stdout.flush()
+
+
 def show(page: Page) -> None:
     """Print a page, in colour where stdout is a terminal that wants it."""
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR") is not None:
@@ -40,7 +54,7 @@ def show(page: Page) -> None:
         return
     from rich.console import Console  # noqa: PLC0415 - costs 0.1 s and is wanted on terminals alone
 
-    Console(width=width(), highlight=False).print(coloured(page), end="", soft_wrap=True)
+    Console(width=width(), highlight=False).print(coloured(page), end="")
 
 
 def document(text: str | bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from reconciler.host.memory_world import World
+from reconciler.host.probing import CRASHES_MAX
 from reconciler.model.observed import SeenContainer
 from reconciler.model.probe import (
     FinishedProbe,
@@ -29,6 +30,8 @@ def answer(world: World, probe: Probe, seen: SeenContainer) -> ProbeResult:
         return ProbePassed()
     if state in {"exited", "dead", "removing"}:
         return ProbeFailed(f"{seen.name} exited with {code}")
+    if state == "restarting" and seen.live.restart_count >= CRASHES_MAX:
+        return ProbeFailed(f"{seen.name} does not stay up: it was restarted {seen.live.restart_count} times")
     if state != "running" or isinstance(probe, FinishedProbe):
         return ProbeWaiting(f"{seen.name} is {state}")
     return _answer_running(world, probe, seen)

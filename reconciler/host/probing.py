@@ -42,6 +42,12 @@ DIAL_S = 2.0
 ANSWER_S = 5.0
 EXEC_S = 5.0
 LOG_LINES = 2000
+CRASHES_MAX = 3
+"""A container that Docker had to restart so often since it was created, and that is down again, will not get ready."""
+
+SETTLE_S = 0.5
+"""What dies at its start is caught within this: Docker restarts it after 0.1 s, so one look would find it running."""
+
 LINE_MAX = 4096
 """A longer line is cut before a pattern is tried on it."""
 
@@ -93,9 +99,28 @@ async def ask(
         return ProbePassed()
     if live.state in _ENDED:
         return ProbeFailed(_how_it_ended(asked.seen))
+    if live.state == "restarting" and live.restart_count >= CRASHES_MAX:
+        again = f"it was restarted {live.restart_count} times, and exited with {live.exit_code} again"
+        return ProbeFailed(f"{container} does not stay up: {again}")
     if live.state != "running" or isinstance(probe, FinishedProbe):
         return ProbeWaiting(f"{container} is {live.state}")
+    if isinstance(probe, RunningProbe):
+        return await _settled(asked.seen, read=read, host=link.access.name)
     return await _ask_running(probe, asked, link=link, write=write)
+
+
+async def _settled(seen: SeenContainer, *, read: DockerReader, host: str) -> ProbeResult:
+    """Look again after a moment: only what is still in the same start stays up."""
+    await asyncio.sleep(SETTLE_S)
+    raw = await read.inspect_container(seen.full_id)
+    if raw is None:
+        return ProbeFailed(f"there is no container {seen.name}")
+    now = decode_container(raw, host=host)
+    if now.live.state in _ENDED:
+        return ProbeFailed(_how_it_ended(now))
+    if now.live.state == "running" and now.live.started_at == seen.live.started_at:
+        return ProbePassed()
+    return ProbeWaiting(f"{seen.name} exited at its start and is being restarted")
 
 
 def read_asked(raw: object, *, host: str) -> Asked:
@@ -150,10 +175,8 @@ async def _ask_running(probe: Probe, asked: Asked, *, link: Link, write: DockerW
                 return ProbePassed()
             said = f"says {health}" if health else "is not there: neither spec nor image has one"
             return ProbeWaiting(f"the health check of {seen.name} {said}")
-        case RunningProbe():
-            return ProbePassed()
-        case FinishedProbe():
-            return ProbeWaiting(f"{seen.name} is running")
+        case RunningProbe() | FinishedProbe():
+            return ProbeWaiting(f"{seen.name} is {seen.live.state}")
         case _:
             assert_never(probe)
 

@@ -8,7 +8,7 @@ import msgspec
 
 from reconciler.model.access import HostAccess
 from reconciler.model.names import Key
-from reconciler.model.probe import Probe
+from reconciler.model.probe import FinishedProbe, Probe, RunningProbe
 from reconciler.model.resource import Container, Directory, File, Network, Resource, Volume
 from reconciler.model.source import SourceRef
 from reconciler.model.text import Text
@@ -99,6 +99,12 @@ class SandboxDesired(msgspec.Struct, frozen=True, kw_only=True):
     def volumes(self) -> tuple[Volume, ...]:
         """Give its volumes in order."""
         return tuple(item for item in self.resources if isinstance(item, Volume))
+
+    def probes_of(self, container: Container) -> tuple[Probe, ...]:
+        """Give what one container must answer; without a probe in the spec, that it runs, or has finished."""
+        own = tuple(probe for probe in self.probes if probe.container == container.name)
+        kind = FinishedProbe if container.run == "once" else RunningProbe
+        return own or (kind(name="started", container=container.name),)
 
     def find(self, key: Key) -> Resource | None:
         """Look one resource up by its key."""

@@ -6,11 +6,12 @@ Front doors: `observe`, `ask_readiness`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import msgspec
 
-from reconciler.errors import HostError
+from reconciler.errors import HostError, ReadFailed
 from reconciler.host.interface import Question, Reader
 from reconciler.model.desired import Admission, Desired, HostDesired, SandboxDesired
 from reconciler.model.observed import HostIdentity, Observed, Reachable, Unreachable
@@ -82,7 +83,9 @@ async def _look(reader: Reader, host: HostDesired, desired: Desired, *, now: Now
     snapshot: HostSnapshot | None = None
     if with_facts or host.admission != Admission():
         ids = tuple(seen.full_id for seen in view.containers if seen.live.state == "running")
-        snapshot = await reader.facts(ids, now=now)
+        # A host whose counters cannot be read is looked at all the same; admission says what it then lacks.
+        with contextlib.suppress(ReadFailed):
+            snapshot = await reader.facts(ids, now=now)
     return Reachable(view=view, snapshot=snapshot)
 
 

@@ -11,7 +11,7 @@ from reconciler.host.interface import Reader
 from reconciler.model.desired import SandboxDesired
 from reconciler.model.names import DerivedName
 from reconciler.model.outcome import ActionEnded
-from reconciler.model.probe import FinishedProbe, Probe, ProbePassed, RunningProbe
+from reconciler.model.probe import LogProbe, ProbePassed
 
 Now = Callable[[], datetime]
 ASK_LIMIT_S = 10.0
@@ -19,41 +19,47 @@ ASK_LIMIT_S = 10.0
 
 
 async def ask_readiness(
-    wanted: Iterable[SandboxDesired], *, fleet: str, readers: Mapping[str, Reader], now: Now
+    wanted: Iterable[SandboxDesired],
+    *,
+    fleet: str,
+    readers: Mapping[str, Reader],
+    now: Now,
+    proved: frozenset[str] = frozenset(),
 ) -> tuple[ActionEnded, ...]:
     """Ask every probe of each sandbox once, hosts and sandboxes in parallel.
+
+    Args:
+        wanted: whom to ask.
+        fleet: its name, for Docker's names.
+        readers: the way to each host.
+        now: the controller's clock.
+        proved: sandboxes that were ready in this run before: a line of their log was seen, and may have scrolled by.
 
     Returns:
         Per sandbox that could be asked, under the id `<host>/<name>`: `done` with `ready_at` when all passed, else
         `failed` with what came instead.
     """
     asked = [sandbox for sandbox in wanted if sandbox.host in readers]
-    found = await asyncio.gather(*(_ask(item, fleet=fleet, reader=readers[item.host], now=now) for item in asked))
+    found = await asyncio.gather(
+        *(_ask(item, fleet=fleet, reader=readers[item.host], now=now, proved=item.name in proved) for item in asked)
+    )
     return tuple(ended for ended in found if ended is not None)
 
 
-async def _ask(sandbox: SandboxDesired, *, fleet: str, reader: Reader, now: Now) -> ActionEnded | None:
+async def _ask(sandbox: SandboxDesired, *, fleet: str, reader: Reader, now: Now, proved: bool) -> ActionEnded | None:
     """Ask one sandbox; None when its host did not say."""
-    for name, probe in probes_of(sandbox, fleet=fleet):
-        try:
-            async with asyncio.timeout(ASK_LIMIT_S):
-                answer = await reader.probe(probe, name)
-        except (HostError, TimeoutError):
-            return None
-        if not isinstance(answer, ProbePassed):
-            message = f"{probe.name} of {probe.container}: {answer.why}"
-            return ActionEnded(id=f"{sandbox.host}/{sandbox.name}", end="failed", code="E_NOT_READY", message=message)
-    return ActionEnded(id=f"{sandbox.host}/{sandbox.name}", end="done", ready_at=now())
-
-
-def probes_of(sandbox: SandboxDesired, *, fleet: str) -> list[tuple[str, Probe]]:
-    """Give each probe that its containers must pass, with the container's Docker name."""
-    found: list[tuple[str, Probe]] = []
     for container in sandbox.containers:
-        if container.optional:
-            continue
         name = str(DerivedName(fleet, sandbox.name, container.name))
-        own = [probe for probe in sandbox.probes if probe.container == container.name]
-        kind = FinishedProbe if container.run == "once" else RunningProbe
-        found += [(name, probe) for probe in own or [kind(name="started", container=container.name)]]
-    return found
+        for probe in () if container.optional else sandbox.probes_of(container):
+            if proved and isinstance(probe, LogProbe):
+                continue
+            try:
+                async with asyncio.timeout(ASK_LIMIT_S):
+                    answer = await reader.probe(probe, name)
+            except (HostError, TimeoutError):
+                return None
+            if not isinstance(answer, ProbePassed):
+                message = f"{probe.name} of {probe.container}: {answer.why}"
+                end_id = f"{sandbox.host}/{sandbox.name}"
+                return ActionEnded(id=end_id, end="failed", code="E_NOT_READY", message=message)
+    return ActionEnded(id=f"{sandbox.host}/{sandbox.name}", end="done", ready_at=now())

@@ -20,7 +20,7 @@ from reconciler.plan.classify import classify
 from reconciler.plan.guard import refusals
 from reconciler.plan.order import order
 from reconciler.plan.request import PlanRequest, Selection
-from reconciler.plan.world import Place, World, lay_out
+from reconciler.plan.world import Place, World, lay_out, unreachable_reason
 
 __all__ = ["PlanRequest", "Selection", "plan", "plan_adoption", "stale_reads"]
 
@@ -103,10 +103,10 @@ def _owned(world: World) -> Counter[str]:
 
 
 def _unknown_hosts(world: World) -> dict[str, str]:
-    """Name every host that did not answer in full, and why."""
-    return {
-        name: state.reason for name, state in sorted(world.observed.hosts.items()) if isinstance(state, Unreachable)
-    }
+    """Name every host that did not answer in full, or that only the records know, and why."""
+    silent = {name: state.reason for name, state in world.observed.hosts.items() if isinstance(state, Unreachable)}
+    lost = {record.host for record in world.records.sandboxes} - world.desired.hosts.keys()
+    return dict(sorted((silent | {name: unreachable_reason(world, name).message for name in lost}).items()))
 
 
 def _summarise(actions: tuple[Action, ...], held: tuple[Held, ...], unknown_hosts: dict[str, str]) -> Summary:

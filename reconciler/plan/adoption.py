@@ -39,6 +39,9 @@ def plan_adoption(
     if state is None or trouble is not None:
         why = trouble.message if trouble is not None else "the host did not answer"
         raise UsageError(f"{host} cannot be changed: {why}", code="E_ADOPT")
+    doubts = [text for text in world.held(place).doubts if full_id in text]
+    if doubts:
+        raise UsageError(f"it cannot be told whose it is: {doubts[0]}", code="E_ADOPT")
     case = Case(world=world, place=place, state=state, holding=world.held(place), record=world.recorded(place))
     want = desired.sandboxes[name.sandbox]
     key = str(Key("containers", name.resource))

@@ -37,7 +37,6 @@ from reconciler.model.marker import Marker
 from reconciler.model.names import DerivedName, Key
 from reconciler.model.observed import HostView, ImageFact
 from reconciler.model.plan import Await, Measure, Note, Step, Verb
-from reconciler.model.probe import FinishedProbe, Probe, RunningProbe
 from reconciler.model.resource import Container, Directory, File, Network, Volume
 from reconciler.model.rule import rules
 from reconciler.model.text import bind, is_secret
@@ -245,11 +244,7 @@ def _await(work: Work, containers: list[Container], steps: StepList, names: Mapp
     """Ask every probe of these containers; one without a probe must at least run, or have finished."""
     for container in containers:
         name = (names or {}).get(container.name) or str(DerivedName(work.fleet, work.want.name, container.name))
-        probes: tuple[Probe, ...] = tuple(probe for probe in work.want.probes if probe.container == container.name)
-        if not probes:
-            kind = FinishedProbe if container.run == "once" else RunningProbe
-            probes = (kind(name="started", container=container.name),)
-        for probe in probes:
+        for probe in work.want.probes_of(container):
             steps.add(Await(probe, name, gating=not container.optional), f"wait until {container.name} is ready")
 
 

@@ -9,6 +9,7 @@ from reconciler.plan import teardown
 from reconciler.plan.assess import Trouble
 from reconciler.plan.case import Case, Verdict
 from reconciler.plan.step_list import StepList
+from reconciler.plan.suspension import suspension
 
 AD_HOC_TTL_S = 24 * 3600
 
@@ -19,6 +20,8 @@ def classify_unwanted(case: Case) -> Verdict:
     marker = holding.marker
     if not holding.exists:
         return _forget(case)
+    if case.place.sandbox in case.world.request.destroying:
+        return _destroy_by_name(case)
     if marker is not None and marker.deletion == "Retain":
         return case.settle(Bucket.RETAINED, "retained: its spec is gone and deletionPolicy is Retain")
     if marker is not None and marker.protected:
@@ -26,8 +29,6 @@ def classify_unwanted(case: Case) -> Verdict:
             "Protected", "protected on its host, and no spec wants it", "put its spec back, protect: false"
         )
         return case.hold(Bucket.HELD, trouble)
-    if case.place.sandbox in case.world.request.destroying:
-        return case.end(Verb.DESTROY, Bucket.REMOVED, Cause("asked to be destroyed"), teardown.destroy(case.ending))
     if holding.origin == "adhoc":
         return _end_ad_hoc(case)
     if case.record is None:
@@ -45,6 +46,24 @@ def classify_unwanted(case: Case) -> Verdict:
     return case.end(Verb.DESTROY, Bucket.REMOVED, cause, teardown.destroy(case.ending))
 
 
+def _destroy_by_name(case: Case) -> Verdict:
+    """Decide about what a person asked to destroy: a word in its spec or its marker still stands against it."""
+    marker = case.holding.marker
+    want = case.world.desired.sandboxes.get(case.place.sandbox)
+    if (want is not None and want.protected) or (marker is not None and marker.protected):
+        trouble = Trouble("Protected", "it is protected", "apply a spec that says protect: false first")
+        return case.hold(Bucket.HELD, trouble)
+    if (want is not None and want.deletion == "Retain") or (marker is not None and marker.deletion == "Retain"):
+        trouble = Trouble(
+            "Retained", "its deletionPolicy is Retain", "apply a spec that says deletionPolicy: Delete first"
+        )
+        return case.hold(Bucket.HELD, trouble)
+    suspended = suspension(want.suspend, "it", now=case.world.request.now) if want is not None else None
+    if suspended is not None:
+        return case.hold(Bucket.HELD, suspended)
+    return case.end(Verb.DESTROY, Bucket.REMOVED, Cause("asked to be destroyed"), teardown.destroy(case.ending))
+
+
 def _forget(case: Case) -> Verdict:
     """Decide about what is not on the host, but for the marker that kept it absent."""
     marker = case.holding.marker
@@ -52,6 +71,8 @@ def _forget(case: Case) -> Verdict:
         cause = Cause("it has expired, and no spec wants it any more")
         return case.end(Verb.DESTROY, Bucket.REMOVED, cause, teardown.destroy(case.ending), counted=False)
     if case.record is None:
+        if marker is None and case.holding.volumes:
+            return case.settle(Bucket.RETAINED)
         return case.settle(Bucket.EXPIRED if marker is not None else Bucket.LOST_TO_OTHERS)
     steps = StepList(case.place.action_id)
     steps.add(Note("forgotten"), "forget its record")

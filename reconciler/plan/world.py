@@ -164,5 +164,5 @@ def unreachable_reason(world: World, host: str) -> Trouble:
     return Trouble(
         "HostNotInSpecs",
         f"host {host} is in the records and not in the specs",
-        "put the Host document back and destroy its sandboxes first, or make them Retain",
+        "put the Host document back; if the machine is gone for good, remove its sandboxes' files in status/sandboxes",
     )

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import time
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -16,7 +15,6 @@ from reconciler.errors import Locked, StatusFolderError
 from reconciler.record.whole import FILE_MODE, write_all
 
 LOCK_NAME = ".lock"
-_POLL_S = 0.1
 _TEXT_LIMIT_BYTES = 4096
 
 
@@ -24,28 +22,26 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
     """Say who holds the lock: text for people, never a reason to break it."""
 
     owner: str
-    pid: int
     since: datetime
 
 
 @contextlib.contextmanager
-def hold(folder: int, *, owner: str, now: datetime, timeout_s: float, name: str) -> Iterator[None]:
+def hold(folder: int, *, owner: str, now: datetime, name: str) -> Iterator[None]:
     """Hold the lock of an open folder while the block runs.
 
     Args:
         folder: descriptor of the status folder.
         owner: who asks, for the one who has to wait.
         now: the controller's clock.
-        timeout_s: how long to wait for another pass; 0 does not wait.
         name: the folder, for messages.
 
     Raises:
-        Locked: another pass holds it still.
+        Locked: another pass holds it.
         StatusFolderError: the lock file is a link, or the file system has no locks.
     """
-    file = _acquire(folder, timeout_s=timeout_s, name=name)
+    file = _acquire(folder, name=name)
     try:
-        text = msgspec.json.encode(Holder(owner=owner, pid=os.getpid(), since=now)) + b"\n"
+        text = msgspec.json.encode(Holder(owner=owner, since=now)) + b"\n"
         os.ftruncate(file, 0)
         os.lseek(file, 0, os.SEEK_SET)
         write_all(file, text)
@@ -54,8 +50,7 @@ def hold(folder: int, *, owner: str, now: datetime, timeout_s: float, name: str)
         os.close(file)
 
 
-def _acquire(folder: int, *, timeout_s: float, name: str) -> int:
-    deadline = time.monotonic() + timeout_s
+def _acquire(folder: int, *, name: str) -> int:
     while True:
         file = _open(folder, name=name)
         try:
@@ -68,10 +63,7 @@ def _acquire(folder: int, *, timeout_s: float, name: str) -> int:
                     f"the status folder {name} cannot be locked: {error.strerror}",
                     hint="keep it on a local disk: this file system has no locks",
                 ) from error
-            if time.monotonic() >= deadline:
-                raise _locked(holder, name=name) from None
-            time.sleep(min(_POLL_S, max(0.0, deadline - time.monotonic())))
-            continue
+            raise _locked(holder, name=name) from None
         if _is_current(file, folder):
             return file
         os.close(file)
@@ -111,4 +103,4 @@ def _locked(holder: Holder | None, *, name: str) -> Locked:
     what = f"the status folder {name}"
     if holder is None:
         return Locked(what, "another pass", "a moment ago")
-    return Locked(what, f"{holder.owner} (pid {holder.pid})", f"{holder.since:%Y-%m-%d %H:%M:%S %Z}".strip())
+    return Locked(what, holder.owner, f"{holder.since:%Y-%m-%d %H:%M:%S %Z}".strip())

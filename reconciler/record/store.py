@@ -75,9 +75,9 @@ class StatusStore:
             self._check_fleet(root)
 
     @contextlib.contextmanager
-    def lock(self, owner: str, timeout_s: float, *, now: datetime) -> Iterator[None]:
+    def lock(self, owner: str, *, now: datetime) -> Iterator[None]:
         """Hold the folder while the block runs. Raises `Locked` when another pass does, or `StatusFolderError`."""
-        with self._opened() as root, hold(root, owner=owner, now=now, timeout_s=timeout_s, name=str(self.folder)):
+        with self._opened() as root, hold(root, owner=owner, now=now, name=str(self.folder)):
             self._locked = True
             try:
                 for folder in self._folders(root):
@@ -101,7 +101,7 @@ class StatusStore:
             return seen
         # Only damage is worth the lock: a mere reader must never make a pass find the folder locked.
         try:
-            with self.lock("somebody who moves damaged files aside", 0, now=now):
+            with self.lock("somebody who moves damaged files aside", now=now):
                 return self._load(now=now, may_move=True)
         except (Locked, StatusFolderError):
             return seen

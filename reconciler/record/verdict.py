@@ -7,7 +7,7 @@ from typing import Literal, assert_never
 
 import msgspec
 
-from reconciler.model.effect import NotDone
+from reconciler.model.effect import NotDone, RemoveContainer, RenameContainer, RestartContainer, StopContainer
 from reconciler.model.observed import Reachable, Unreachable
 from reconciler.model.outcome import ActionEnded
 from reconciler.model.plan import Action, Await, Bucket, Held, Matched, Verb
@@ -26,6 +26,9 @@ DRIFT_REPORTED = "DriftReported"
 
 _REMOVING = (Verb.DESTROY, Verb.REAP, Verb.FORGET)
 _CONTAINERS = "containers/"
+_DISTURBING = (StopContainer, RestartContainer, RemoveContainer, RenameContainer)
+"""A failed action that came to none of these left what was there before in service."""
+
 _MISSING = (Bucket.MISSING, Bucket.ZOMBIE_WANTED)
 
 
@@ -93,10 +96,10 @@ def _matched(old: SandboxStatus | None, account: Account, matched: Matched, *, s
     sick = next((item.seen.name for item in account.standing if item.seen.live.health == "unhealthy"), None)
     if sick is not None:
         ready = Said("Ready", "False", "ProbeFailed", f"Docker's health check of {sick} fails")
-    elif passed or was_ready:
-        ready = Said("Ready", "True", "ProbesPassed", "its probes passed in this run")
     elif account.ended is not None and account.ended.end == "failed":
         ready = Said("Ready", "False", "ProbeFailed", account.ended.message)
+    elif passed or was_ready:
+        ready = Said("Ready", "True", "ProbesPassed", "its probes passed in this run")
     elif isinstance(account.look, Reachable) and not account.standing:
         ready = _NOTHING_TO_ASK
     elif old is not None and _ready_of(old).reason == "ProbeFailed":
@@ -221,7 +224,8 @@ def _failed(old: SandboxStatus | None, action: Action, ended: ActionEnded, *, al
         kind: ConditionType = "Reconciling" if transient else "Stalled"
         also.append(Said(kind, "True", reason, ended.message))
     touched = may_have_happened(action, ended)
-    still_there = not touched and action.bucket not in _MISSING
+    disturbed = may_have_happened(action, ended, only=_DISTURBING)
+    still_there = not disturbed and action.bucket not in _MISSING and action.verb is not Verb.START
     ready = _ready_before(old, action) if still_there else Said("Ready", "False", reason, ended.message)
     health: Health = "Missing" if action.bucket in _MISSING and not touched else "Degraded"
     ready_run = old.ready_run if old is not None and ready.status == "True" else ""

@@ -22,6 +22,8 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "summary": msgspec.to_builtins(plan.summary),
         "actions": [action_json(action) for action in plan.actions],
         "held_back": [held_json(held) for held in plan.held],
+        "owned": plan.owned,
+        "foreign": plan.foreign,
         "unknown_hosts": plan.unknown_hosts,
         "refused": [cause.text for cause in plan.refused],
     }

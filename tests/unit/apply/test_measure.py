@@ -30,7 +30,7 @@ class Counting(MemoryHost):
     ) -> HostSnapshot:
         self.reads += 1
         await asyncio.sleep(self.facts_s)
-        return await super().facts(container_ids, now=now)
+        return await super().facts(container_ids, now=now, with_docker_disk=with_docker_disk)
 
 
 def _counting(stage: Stage, *, latency_s: float = 0.0) -> Counting:

@@ -156,7 +156,7 @@ from tests.unit.record.test_store import files_of, some
 folder = Path(sys.argv[1])
 store = StatusStore(folder, fleet=b.FLEET)
 store.open()
-with store.lock("a test", 0, now=b.T0):
+with store.lock("a test", now=b.T0):
     store.save(some())
     with open(folder / "filler", "wb", buffering=0) as filler:
         try:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -14,10 +15,12 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from reconciler.cli.clock import SystemClock
 from reconciler.errors import Locked, StatusFolderError
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Bucket, Matched
 from reconciler.model.status import Statuses
+from reconciler.passes import hold_status
 from reconciler.record.fold import fold, records_of
 from reconciler.record.schema import schemas
 from reconciler.record.store import StatusStore
@@ -39,7 +42,7 @@ def store_in(folder: Path, statuses: Statuses | None = None, *, fleet: str | Non
     store = StatusStore(folder, fleet=fleet)
     store.open()
     if statuses is not None:
-        with store.lock("a test", 0, now=b.T0):
+        with store.lock("a test", now=b.T0):
             store.save(statuses)
     return store
 
@@ -98,7 +101,7 @@ def test_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
 def test_unchanged_files_are_not_written_again(tmp_path: Path) -> None:
     store = store_in(tmp_path / "status", some())
     before = {name: (tmp_path / "status" / name).stat().st_ino for name in files_of(tmp_path / "status")}
-    with store.lock("a test", 0, now=b.T0):
+    with store.lock("a test", now=b.T0):
         statuses = store.load(now=b.T0).statuses
         assert statuses.fleet is not None
         store.save(replace(statuses, fleet=replace(statuses.fleet, updated_at=b.later(hours=1))))
@@ -109,7 +112,7 @@ def test_unchanged_files_are_not_written_again(tmp_path: Path) -> None:
 def test_files_go_with_what_they_were_about_and_others_stay(tmp_path: Path) -> None:
     store = store_in(tmp_path / "status", some())
     (tmp_path / "status/sandboxes/notes.txt").write_text("mine")
-    with store.lock("a test", 0, now=b.T0):
+    with store.lock("a test", now=b.T0):
         store.save(replace(store.load(now=b.T0).statuses, sandboxes={}))
     assert sorted(files_of(tmp_path / "status")) == ["fleet.json", "hosts/h1.json", "sandboxes/notes.txt"]
 
@@ -117,7 +120,7 @@ def test_files_go_with_what_they_were_about_and_others_stay(tmp_path: Path) -> N
 def test_leftovers_of_a_killed_writer_are_swept(tmp_path: Path) -> None:
     store = store_in(tmp_path / "status", some())
     (tmp_path / "status/sandboxes/.new-0123456789abcdef").write_text("half")
-    with store.lock("a test", 0, now=b.T0):
+    with store.lock("a test", now=b.T0):
         assert "sandboxes/.new-0123456789abcdef" not in files_of(tmp_path / "status")
 
 
@@ -128,7 +131,7 @@ def test_a_symlinked_file_is_neither_followed_nor_written_through(tmp_path: Path
     path.rename(target)
     path.symlink_to(target)
     kept = target.read_bytes()
-    with store.lock("a test", 0, now=b.T0):
+    with store.lock("a test", now=b.T0):
         loaded = store.load(now=b.T0)
         assert loaded.statuses.sandboxes == {}
         assert "no regular file" in loaded.warnings[0]
@@ -188,7 +191,7 @@ def test_a_newer_format_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "status/sandboxes/web-1.json"
     path.write_bytes(path.read_bytes().replace(b"sandbox-status/1", b"sandbox-status/2"))
     kept = files_of(tmp_path / "status")
-    with store.lock("a test", 0, now=b.T0), pytest.raises(StatusFolderError, match="newer version"):
+    with store.lock("a test", now=b.T0), pytest.raises(StatusFolderError, match="newer version"):
         store.load(now=b.T0)
     assert files_of(tmp_path / "status") == kept
 
@@ -198,7 +201,7 @@ def test_five_hundred_damaged_files_are_moved_aside_or_read_whole(tmp_path: Path
     store = store_in(tmp_path / "status", some())
     whole = files_of(tmp_path / "status")
     moved = 0
-    with store.lock("a test", 0, now=b.T0):
+    with store.lock("a test", now=b.T0):
         for at in range(500):
             name = dice.choice(sorted(whole))
             path = tmp_path / "status" / name
@@ -240,7 +243,7 @@ def test_a_reader_without_the_lock_moves_nothing(tmp_path: Path) -> None:
     store = store_in(tmp_path / "status", some())
     path = tmp_path / "status/sandboxes/web-1.json"
     path.write_bytes(b"{")
-    with store.lock("a pass", 0, now=b.T0):
+    with store.lock("a pass", now=b.T0):
         loaded = StatusStore(tmp_path / "status").load(now=b.T0)
     assert "left out" in loaded.warnings[0]
     assert path.exists()
@@ -275,7 +278,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from reconciler.record.store import StatusStore
 store = StatusStore(Path(sys.argv[1]))
-with store.lock("anna@desk", 0, now=datetime(2025, 6, 1, 12, tzinfo=UTC)):
+with store.lock("anna@desk", now=datetime(2025, 6, 1, 12, tzinfo=UTC)):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -297,29 +300,29 @@ def holder(folder: Path) -> subprocess.Popen[str]:
 def test_two_processes_cannot_hold_it_and_the_second_learns_who_does(tmp_path: Path) -> None:
     store = store_in(tmp_path / "status", some())
     with holder(tmp_path / "status") as first:
-        with pytest.raises(Locked) as refused, store.lock("me", 0, now=b.T0):
+        with pytest.raises(Locked) as refused, store.lock("me", now=b.T0):
             pass
-        assert refused.value.holder == f"anna@desk (pid {first.pid})"
+        assert refused.value.holder == "anna@desk"
         assert "2025-06-01 12:00:00" in refused.value.since
         assert refused.value.exit_status == 6
         first.kill()
         first.wait()
-    with store.lock("me", 0, now=b.T0):
+    with store.lock("me", now=b.T0):
         pass
 
 
-def test_a_waiter_gets_the_lock_when_the_holder_dies(tmp_path: Path) -> None:
+async def test_a_waiter_gets_the_lock_when_the_holder_dies(tmp_path: Path) -> None:
     store = store_in(tmp_path / "status", some())
-    with holder(tmp_path / "status") as first:
+    with holder(tmp_path / "status") as first, contextlib.ExitStack() as stack:
         first.send_signal(signal.SIGKILL)
-        with store.lock("me", 30, now=b.T0):
-            assert first.wait() == -signal.SIGKILL
+        await hold_status(stack, store, owner="me", timeout_s=30, clock=SystemClock())
+        assert first.wait() == -signal.SIGKILL
 
 
 def test_a_symlinked_lock_file_is_refused(tmp_path: Path) -> None:
     store = store_in(tmp_path / "status")
     (tmp_path / "status/.lock").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StatusFolderError) as refused, store.lock("me", 0, now=b.T0):
+    with pytest.raises(StatusFolderError) as refused, store.lock("me", now=b.T0):
         pass
     assert refused.value.code == "E_LOCK_FILE"
     assert not (tmp_path / "elsewhere").exists()
@@ -333,7 +336,7 @@ from msgspec.structs import replace
 from reconciler.record.store import StatusStore
 store = StatusStore(Path(sys.argv[1]))
 now = datetime(2025, 6, 1, 12, tzinfo=UTC)
-with store.lock("a writer", 0, now=now):
+with store.lock("a writer", now=now):
     statuses = store.load(now=now).statuses
     print("writing", flush=True)
     for turn in range(1, 1_000_000):
@@ -364,7 +367,7 @@ def test_a_writer_that_is_killed_leaves_every_file_whole(tmp_path: Path) -> None
             for _ in range(2 + turn):
                 assert writer.stdout.readline()
             writer.send_signal(signal.SIGKILL)
-        with store.lock("a test", 0, now=b.T0):
+        with store.lock("a test", now=b.T0):
             loaded = store.load(now=b.T0)
         assert loaded.warnings == ()
         assert set(loaded.statuses.sandboxes) == set(many)
@@ -380,7 +383,7 @@ from reconciler.errors import StatusFolderError
 from reconciler.record.store import StatusStore
 from tests import builders as b
 store = StatusStore(Path(sys.argv[1]), fleet=b.FLEET)
-with store.lock("a test", 0, now=b.T0):
+with store.lock("a test", now=b.T0):
     statuses = store.load(now=b.T0).statuses
     changed = {name: replace(one, stale=True) for name, one in statuses.sandboxes.items()}
     try:

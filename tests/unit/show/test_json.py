@@ -27,6 +27,8 @@ def test_a_plan_has_exactly_the_keys_that_scripts_rely_on() -> None:
         "summary",
         "actions",
         "held_back",
+        "owned",
+        "foreign",
         "unknown_hosts",
         "refused",
     ]
