@@ -9,7 +9,7 @@ import msgspec
 from reconciler.model.desired import SandboxDesired
 from reconciler.model.marker import Marker
 from reconciler.model.names import DerivedName
-from reconciler.model.plan import Action, Bucket, Cause, Verb
+from reconciler.model.plan import Action, Bucket, Cause, FieldChange, Verb
 from reconciler.model.resource import Network, Volume
 from reconciler.plan import teardown
 from reconciler.plan.admission import admission_trouble
@@ -102,8 +102,15 @@ def _change(case: Case, want: SandboxDesired, assessment: Assessment, bucket: Bu
         profile=want.profile,
         strategy=want.update if verb is Verb.REPLACE else None,
         notes=_notes(bucket, adopting=adopting, verb=verb),
-        marker=() if verb is Verb.CREATE else assessment.marker,
+        marker=_told_of_marker(assessment, verb),
     )
+
+
+def _told_of_marker(assessment: Assessment, verb: Verb) -> tuple[FieldChange, ...]:
+    """Give what changes about the sandbox as a whole; a new generation goes without saying where anything else does."""
+    if verb is Verb.CREATE:
+        return ()
+    return tuple(change for change in assessment.marker if not assessment.items or change.path != "generation")
 
 
 def _forbidden(case: Case, want: SandboxDesired, assessment: Assessment, verb: Verb) -> Trouble | None:

@@ -128,7 +128,7 @@ def main() -> int:
     hosts: list[LabHost] = []
     try:
         say("Starting two hosts: an sshd and a dockerd each, in worlds of their own.")
-        hosts = up(lab, count=2, options=HostOptions(tied=True))
+        hosts = up(lab, count=2, options=HostOptions(own_network=True, tied=True))
         for host in hosts:
             host.load_image(*IMAGES)
             sys.stdout.write(f"  {host.name}: ssh port {host.ssh_port}, Docker {host.engine_version}\n")
