@@ -27,7 +27,7 @@ check: venv ## Format, lint, types, import contracts, generated files: reads onl
 	$(BIN)/python docs/generate.py --check
 
 test: venv ## Every test; the real hosts among them need root on Debian
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 demo: venv ## A fleet of real throw-away hosts, shown from the first plan to the last reap
 	$(BIN)/python -m tests.lab.demo
