@@ -5,6 +5,8 @@ Run `python docs/generate.py` after a change, or with `--check` to write nothing
 """
 # ruff: noqa: INP001 - docs is a folder of pages with one script, not a package
 
+import argparse
+import json
 import os
 import re
 import sys
@@ -176,6 +178,8 @@ def _default(field: FieldInfo) -> str:
     value = extra["default"] if isinstance(extra, dict) and "default" in extra else field.get_default()
     if value is None or value in ("", (), {}) or isinstance(value, BaseModel) or field.default_factory is not None:
         return ""
+    if isinstance(value, tuple):
+        return f"`{json.dumps(value)}`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
@@ -243,14 +247,17 @@ _PARTS: Final[dict[str, Callable[[str], str]]] = {
 
 def main(arguments: list[str]) -> int:
     """Make every page fresh, or with `--check` name those that are not."""
+    reader = argparse.ArgumentParser(description="Write the generated parts of the reference pages from the code.")
+    reader.add_argument("--check", action="store_true", help="write nothing; fail where a page is stale")
+    only_check: bool = reader.parse_args(arguments).check
     stale = [page for page in sorted(DOCS.rglob("*.md")) if fresh(text := page.read_text()) != text]
     for page in stale:
-        if "--check" in arguments:
+        if only_check:
             sys.stderr.write(f"error: {page.relative_to(DOCS.parent)} is stale\n")
         else:
             page.write_text(fresh(page.read_text()))
             sys.stdout.write(f"{page.relative_to(DOCS.parent)}\n")
-    if stale and "--check" in arguments:
+    if stale and only_check:
         sys.stderr.write("hint: python docs/generate.py writes it anew\n")
         return 1
     return 0

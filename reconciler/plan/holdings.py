@@ -75,9 +75,10 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def revisions(self) -> frozenset[str]:
-        """Give the commits that its parts were made from."""
-        made = {item.proof.labels.revision for item in self.containers if item.proof.labels is not None}
-        return frozenset(made | ({self.marker.revision} if self.marker is not None else set()))
+        """Give the commits that it is of: the marker's, which moves with every change, else those of its parts."""
+        if self.marker is not None:
+            return frozenset({self.marker.revision})
+        return frozenset(item.proof.labels.revision for item in self.containers if item.proof.labels is not None)
 
 
 class Other(msgspec.Struct, frozen=True):

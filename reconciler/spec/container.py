@@ -107,7 +107,7 @@ class Gpu(Fields):
     """Ask for graphics processors."""
 
     policy: Annotated[Literal["auto", "require", "off"], BeforeValidator(choice_text)] = Field(
-        default="auto", description="`require` is refused in this version; the others change nothing yet."
+        default="auto", description="Not in this version: all but `off` is refused."
     )
     count: Annotated[int, Whole(1, 64)] | None = Field(default=None, description="How many; all when left out.")
     cuda: Text | None = Field(default=None, description="The CUDA version wanted.")
@@ -148,7 +148,7 @@ class Container(Fields):
     devices: tuple[AbsolutePath, ...] = Field(
         default=(), description="Devices of the host; each needs an allowance in the Fleet's policy."
     )
-    gpu: Gpu | None = Field(default=None, description="Not used in this version; `policy: require` is refused.")
+    gpu: Gpu | None = Field(default=None, description="Not in this version: refused, but for `policy: off`.")
     healthcheck: Healthcheck | None = Field(
         default=None, description="Docker's own check; what is left out is the image's."
     )

@@ -42,9 +42,11 @@ class Reap(Fields):
     )
     older_than: Annotated[Duration, Field(description="Younger orphans are left alone.")] = seconds("24h")
     grace: Annotated[Duration, Field(description="From stopping an orphan to removing it.")] = seconds("1h")
-    idle_after: Duration | None = Field(default=None, description="Not used in this version.")
-    legacy_patterns: tuple[Text, ...] = Field(default=(), description="Not used in this version.")
-    legacy_roots: tuple[AbsolutePath, ...] = Field(default=(), description="Not used in this version.")
+    idle_after: Duration | None = Field(default=None, description="Accepted, and without effect in this version.")
+    legacy_patterns: tuple[Text, ...] = Field(default=(), description="Accepted, and without effect in this version.")
+    legacy_roots: tuple[AbsolutePath, ...] = Field(
+        default=(), description="Accepted, and without effect in this version."
+    )
 
 
 class Allowance(Fields):
@@ -68,7 +70,7 @@ class Policy(Fields):
         default=False, description="Every container drops all capabilities and may gain no new privileges."
     )
     allow: tuple[Allowance, ...] = Field(default=(), description="Denials that are lifted for one profile each.")
-    require_signed_commits: Bool = Field(default=False, description="`true` is refused in this version.")
+    require_signed_commits: Bool = Field(default=False, description="`true` is not in this version: refused.")
 
 
 class SecretSource(Fields):
@@ -98,7 +100,7 @@ class Sink(Fields):
 class Telemetry(Fields):
     """Say where telemetry goes."""
 
-    sinks: tuple[Sink, ...] = Field(default=(), description="Not used in this version.")
+    sinks: tuple[Sink, ...] = Field(default=(), description="Not in this version: refused.")
 
 
 class Alert(Fields):
@@ -118,8 +120,10 @@ class FleetSpec(Fields):
         default_factory=dict, description="The only way in for secrets: used as `${secret:NAME}`."
     )
     registries: tuple[Registry, ...] = Field(default=(), description="Registries that pulls log in to.")
-    telemetry: Telemetry = Telemetry()
-    alerts: tuple[Alert, ...] = Field(default=(), description="Not used in this version.")
+    telemetry: Telemetry = Field(
+        default=Telemetry(), description="Where telemetry goes. `sinks` is not in this version: refused."
+    )
+    alerts: tuple[Alert, ...] = Field(default=(), description="Webhooks to call. Not in this version: refused.")
 
 
 class Fleet(Document):

@@ -83,7 +83,7 @@ class LogProbe(Fields):
 
     container: Reference = Field(description="Which container of the sandbox is asked.")
     pattern: Annotated[str, BeforeValidator(_pattern)] = Field(
-        description="A regular expression, found anywhere in a line."
+        description="A regular expression, found anywhere in one of the last 2000 lines."
     )
 
 

@@ -37,10 +37,10 @@ class File(Fields):
         WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}, {"type": "array"}]}),
     ] = Field(default="", description="Text; or, with format json or env, what to write in that format.")
     make_at: Annotated[Literal["prepare", "launch", "ready"], BeforeValidator(choice_text)] = Field(
-        default="prepare", description="When in a run it is written. This version always writes it first."
+        default="prepare", description="When in a run it is written. Not in this version: all but `prepare` is refused."
     )
     drop_at: Annotated[Literal["never", "retire", "stopped"], BeforeValidator(choice_text)] = Field(
-        default="never", description="When in a run it goes. This version keeps it as long as the sandbox."
+        default="never", description="When in a run it goes. Not in this version: all but `never` is refused."
     )
 
 
@@ -74,13 +74,13 @@ class SandboxSpec(Fields):
         default_factory=dict, description="Values for the profile's inputs."
     )
     host: Reference | None = Field(default=None, description="The Host that it stands on. Needed in this version.")
-    placement: Placement | None = Field(default=None, description="Instead of `host`: refused in this version.")
+    placement: Placement | None = Field(default=None, description="Instead of `host`. Not in this version: refused.")
     directories: dict[ResourceName, Directory] = Field(default_factory=dict, description="Directories on the host.")
     files: dict[ResourceName, File] = Field(default_factory=dict, description="Files on the host.")
-    source: Tree | None = Field(default=None, description="A tree to copy to the host: refused in this version.")
-    compose: Compose | None = Field(default=None, description="Instead of `containers`: refused in this version.")
+    source: Tree | None = Field(default=None, description="A tree to copy to the host. Not in this version: refused.")
+    compose: Compose | None = Field(default=None, description="Instead of `containers`. Not in this version: refused.")
     containers: dict[ResourceName, Container] = Field(default_factory=dict, description="At least one, by name.")
-    gpu: Gpu | None = Field(default=None, description="Not used in this version; `policy: require` is refused.")
+    gpu: Gpu | None = Field(default=None, description="Not in this version: refused, but for `policy: off`.")
     readiness: dict[ResourceName, Probe] = Field(
         default_factory=dict, description="What must answer before it is ready; a container without one must run."
     )
@@ -92,7 +92,7 @@ class SandboxSpec(Fields):
     )
     observability: Annotated[Literal["off", "deltas", "canary"], BeforeValidator(choice_text)] = Field(
         default="deltas",
-        description="Measure the host before and after a change; `canary` is the same in this version.",
+        description="Measure the host before and after a change. `canary` is not in this version: refused.",
     )
     drift: Annotated[Literal["heal", "report"], BeforeValidator(choice_text)] = Field(
         default="heal", description="What becomes of drift: repaired by the next apply, or only shown."
@@ -101,7 +101,9 @@ class SandboxSpec(Fields):
     deletion_policy: Annotated[Literal["Delete", "Retain"], BeforeValidator(choice_text)] = Field(
         default="Delete", description="What becomes of it when its spec goes; `Retain` leaves it as it is."
     )
-    keep_runs: Annotated[int, Whole(0, 1000)] = Field(default=5, description="Not used in this version.")
+    keep_runs: Annotated[int, Whole(0, 1000)] = Field(
+        default=5, description="Accepted, and without effect in this version."
+    )
     depends_on: tuple[Reference, ...] = Field(default=(), description="Other sandboxes, which are made first.")
     suspend: Suspension | None = None
 

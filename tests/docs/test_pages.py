@@ -45,6 +45,24 @@ def test_generated_parts_are_fresh() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_generator_refuses_a_flag_that_it_does_not_know() -> None:
+    """Mistype `--check`: a gate must not turn into a write, nor pass."""
+    done = subprocess.run(
+        [sys.executable, DOCS / "generate.py", "--chekc"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "unrecognized arguments: --chekc" in done.stderr
+
+
+def test_everything_that_this_version_refuses_is_listed() -> None:
+    """Compare what the loader refuses as not there yet with the list."""
+    refused = set(re.findall(r"\"(\w+)\",?\)", (ROOT / "reconciler/load/notyet.py").read_text()))
+    page = (DOCS / "reference/sandbox.md").read_text()
+    part = page.partition("### Not in this version")[2].partition("\n## ")[0]
+    assert {"compose", "requireSignedCommits", "dropAt"} <= refused
+    assert [word for word in sorted(refused - {"kind", "path", "E_NOT_SUPPORTED"}) if word not in part] == []
+
+
 def test_every_error_code_is_explained() -> None:
     """Compare the codes of the source with the page, both ways."""
     used = set(re.findall(r"\bE_[A-Z_]*[A-Z]\b", _source("reconciler")))
