@@ -52,9 +52,8 @@ async def collect(
     now: Callable[[], datetime],
     container_ids: tuple[str, ...] = (),
     gpus: bool = True,
-    earlier: bytes | None = None,
 ) -> HostSnapshot:
-    """Look twice, 0.2 s apart, or once where an earlier look is at hand, and decode both.
+    """Look twice, 0.2 s apart, and decode both.
 
     Args:
         shell: the host's kept shell.
@@ -63,13 +62,11 @@ async def collect(
         now: the controller's clock.
         container_ids: full ids of the containers to measure.
         gpus: whether to ask for GPUs, which takes a good part of a second where there are any.
-        earlier: what an earlier `look` gave, for the rates.
 
     Raises:
         ReadFailed, ConnectFailed: no whole look came.
     """
-    if earlier is None:
-        earlier = await look(shell, base_dir=base_dir, docker_root=docker_root)
-        await asyncio.sleep(APART_S)
+    first = await look(shell, base_dir=base_dir, docker_root=docker_root)
+    await asyncio.sleep(APART_S)
     second = await look(shell, base_dir=base_dir, docker_root=docker_root, container_ids=container_ids, gpus=gpus)
-    return decode_snapshot(shell.host, earlier, second, collected_at=now(), container_ids=container_ids)
+    return decode_snapshot(shell.host, first, second, collected_at=now(), container_ids=container_ids)

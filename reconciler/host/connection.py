@@ -155,10 +155,6 @@ class SshConnection:
         except TimeoutError:
             self._connection.abort()
 
-    def abort(self) -> None:
-        """Cut the connection at once."""
-        self._connection.abort()
-
     async def _open(self, session: _RunSession | _StayingSession) -> asyncssh.SSHClientChannel[bytes]:
         """Open a session, again after a pause where sshd has not yet counted out one that just ended."""
         for pause_s in (*_SESSION_PAUSES_S, None):

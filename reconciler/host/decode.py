@@ -91,18 +91,14 @@ def decode_image(raw: object, *, host: str) -> ImageFact:
     config = reply.config or ConfigReply()
     return ImageFact(
         id=reply.id,
-        digests=tuple(sorted(reply.repo_digests or ())),
         env=_env(config.env),
         entrypoint=tuple(config.entrypoint or ()),
         command=tuple(config.cmd or ()),
         labels=dict(config.labels or {}),
-        volumes=tuple(sorted(config.volumes or ())),
-        exposed=tuple(sorted(config.exposed_ports or ())),
         user=config.user,
         working_dir=config.working_dir,
         healthcheck=_healthcheck(config.healthcheck),
         stop_signal=config.stop_signal or None,
-        architecture=reply.architecture,
     )
 
 

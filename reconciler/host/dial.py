@@ -120,34 +120,6 @@ async def connect_tcp(access: HostAccess, *, within_s: float = CONNECT_S) -> soc
     raise tcp_failure(last, access) from last
 
 
-async def scan_host_key(access: HostAccess) -> str:
-    """Ask a host for its key, without logging in and without trusting it, e.g. `ssh-ed25519 AAAA…`.
-
-    Raises:
-        ConnectFailed: as for TCP, or no SSH server answers.
-    """
-    import asyncssh  # noqa: PLC0415  # `local` needs no asyncssh
-
-    sock = await connect_tcp(access)
-    try:
-        async with asyncio.timeout(CONNECT_S):
-            key = await asyncssh.get_server_host_key(
-                access.address,
-                access.port,
-                sock=sock,
-                config=None,
-                server_host_key_algs="^ssh-ed25519",
-                kex_algs="^curve25519-sha256",
-            )
-    except (asyncssh.Error, OSError) as error:
-        raise ssh_failure(error, access) from error
-    finally:
-        sock.close()
-    if key is None:
-        raise ssh_failure(ConnectionResetError("it showed no host key"), access)
-    return " ".join(key.export_public_key().decode().split()[:2])
-
-
 async def _connect(access: HostAccess, gate: Gate, *, through: SshConnection | None) -> SshConnection:
     """Log in; where sshd dropped us for too many logins at once, try again after a pause, one at a time for a host."""
     try:

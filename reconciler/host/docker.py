@@ -5,14 +5,13 @@ API version 1.41: the oldest that we support, and understood by newer engines, s
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 
-from reconciler.errors import ReadFailed
 from reconciler.host.foreign import DockerRefused, docker_too_old, reply_refused
-from reconciler.host.multiplex import Chunk, Demultiplexer
+from reconciler.host.multiplex import Demultiplexer
 from reconciler.host.wire import OLDEST_API, Wire, quoted
 
 READ_S = 15.0
@@ -104,49 +103,29 @@ class DockerReader:
         Raises:
             ReadFailed: also `E_HOST_REPLY` past 4 MiB.
         """
-        parts, size_bytes = [], 0
-        async for chunk in self._log_chunks(
-            full_id, params={"tail": lines, "since": since_s}, tty=tty, deadline_s=READ_S
-        ):
-            size_bytes += len(chunk.data)
-            if size_bytes > LOG_LIMIT_BYTES:
-                raise reply_refused(
-                    self._wire.host, "logs", f"larger than {LOG_LIMIT_BYTES} bytes; ask for fewer lines"
-                )
-            parts.append(chunk.data)
-        return b"".join(parts)
-
-    def follow_logs(self, full_id: str, *, lines: int, tty: bool) -> AsyncGenerator[Chunk]:
-        """Read the last lines that a container wrote, and what it writes from now on, until it ends."""
-        return self._log_chunks(full_id, params={"tail": lines, "follow": "true"}, tty=tty, deadline_s=None)
-
-    async def events(self, *, since_s: int | None = None) -> AsyncGenerator[dict[str, Any]]:
-        """Follow the engine's events. It ends with `ReadFailed`, never quietly: list again after each reconnect."""
-        params = {} if since_s is None else {"since": since_s}
-        async with self._wire.stream("GET", "/events", params=params, deadline_s=None, framed=True) as response:
-            async for document in json_lines(self._wire, "GET /events", response.content.iter_any()):
-                yield document
-        raise ReadFailed(f"host {self._wire.host}: the engine ended its events", code="E_DOCKER_CUT", transient=True)
-
-    async def close(self) -> None:
-        """Close the session."""
-        await self._wire.close()
-
-    async def _log_chunks(
-        self, full_id: str, *, params: dict[str, Any], tty: bool, deadline_s: float | None
-    ) -> AsyncGenerator[Chunk]:
+        parts: list[bytes] = []
+        size_bytes = 0
         split = Demultiplexer(self._wire.host)
         async with self._wire.stream(
             "GET",
             f"/containers/{quoted(full_id)}/logs",
-            params={"stdout": "true", "stderr": "true", **params},
-            deadline_s=deadline_s,
+            params={"stdout": "true", "stderr": "true", "tail": lines, "since": since_s},
+            deadline_s=READ_S,
             framed=True,
         ) as response:
             async for data in response.content.iter_any():
-                for chunk in [Chunk("stdout", data)] if tty else split.feed(data):
-                    yield chunk
+                size_bytes += len(data)
+                if size_bytes > LOG_LIMIT_BYTES:
+                    raise reply_refused(
+                        self._wire.host, "logs", f"larger than {LOG_LIMIT_BYTES} bytes; ask for fewer lines"
+                    )
+                parts += [data] if tty else [chunk.data for chunk in split.feed(data)]
         split.finish()
+        return b"".join(parts)
+
+    async def close(self) -> None:
+        """Close the session."""
+        await self._wire.close()
 
     async def _maybe(self, path: str) -> dict[str, Any] | None:
         try:

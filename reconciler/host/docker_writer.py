@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -17,10 +17,7 @@ from reconciler.errors import OutcomeUnknown, ReadFailed
 from reconciler.host.docker import DockerReader, json_lines
 from reconciler.host.foreign import DockerRefused, reply_refused
 from reconciler.host.multiplex import Demultiplexer
-from reconciler.host.wire import Wire, quoted
-
-if TYPE_CHECKING:
-    import aiodocker
+from reconciler.host.wire import Wire
 
 CHANGE_S = 60.0
 PULL_S = 3600.0
@@ -61,7 +58,6 @@ class DockerWriter:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._reader = DockerReader(wire)
-        self._streams: aiodocker.Docker | None = None
 
     async def create_container(self, name: str, config: Mapping[str, Any]) -> str:
         """Create a container under a free name, and give its full id. A taken name is `DockerRefused` 409."""
@@ -96,13 +92,10 @@ class DockerWriter:
         """Give a container another name. A taken name is `DockerRefused` 409."""
         await self._changed(f"/containers/{_full(full_id)}/rename", params={"name": to})
 
-    async def remove_container(self, full_id: str, *, force: bool = False) -> None:
-        """Remove a container with its anonymous volumes; `force` kills it first."""
+    async def remove_container(self, full_id: str) -> None:
+        """Remove a stopped container with its anonymous volumes."""
         await self._wire.call(
-            "DELETE",
-            f"/containers/{_full(full_id)}",
-            params={"v": "true", "force": "true" if force else "false"},
-            deadline_s=CHANGE_S,
+            "DELETE", f"/containers/{_full(full_id)}", params={"v": "true", "force": "false"}, deadline_s=CHANGE_S
         )
 
     async def create_network(self, config: Mapping[str, Any]) -> str:
@@ -123,10 +116,6 @@ class DockerWriter:
     async def create_volume(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Create a volume. An existing one of that name is success and keeps its old labels: compare the reply's."""
         return await self._post("/volumes/create", body=config)
-
-    async def remove_volume(self, name: str) -> None:
-        """Remove a volume that no container uses."""
-        await self._wire.call("DELETE", f"/volumes/{quoted(name)}", deadline_s=CHANGE_S)
 
     async def pull_image(
         self,
@@ -159,15 +148,7 @@ class DockerWriter:
                 if progress is not None:
                     progress(document)
 
-    async def run_in_container(
-        self,
-        full_id: str,
-        command: tuple[str, ...],
-        *,
-        user: str = "",
-        env: Mapping[str, str] | None = None,
-        deadline_s: float,
-    ) -> ExecResult:
+    async def run_in_container(self, full_id: str, command: tuple[str, ...], *, deadline_s: float) -> ExecResult:
         """Run one command inside a running container to its end.
 
         Past the deadline the command keeps running in the container; the engine has no way to end it.
@@ -177,13 +158,7 @@ class DockerWriter:
             DockerRefused: it was not started: no such container (404), not running (409).
             ReadFailed: `E_HOST_REPLY` when it printed more than 1 MiB.
         """
-        config = {
-            "Cmd": list(command),
-            "AttachStdout": True,
-            "AttachStderr": True,
-            "User": user,
-            "Env": [f"{name}={value}" for name, value in (env or {}).items()],
-        }
+        config = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True}
         path = f"/containers/{_full(full_id)}/exec"
         exec_id = self._created(path, await self._post(path, body=config))
         out: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
@@ -211,16 +186,6 @@ class DockerWriter:
                 transient=True,
             )
         return ExecResult(exit_code=code, stdout=b"".join(out["stdout"]), stderr=b"".join(out["stderr"]))
-
-    def streams(self) -> aiodocker.Docker:
-        """Give aiodocker's client on the same session, for two-way streams (a shell inside a container) only."""
-        if self._streams is None:
-            import aiodocker  # noqa: PLC0415  # few commands need it
-
-            self._streams = aiodocker.Docker(
-                url="http://docker", session=self._wire.session, api_version=f"v{self._wire.api}"
-            )
-        return self._streams
 
     async def close(self) -> None:
         """Close the session."""

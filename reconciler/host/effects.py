@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import assert_never
 
+from msgspec.structs import replace
+
 from reconciler.errors import HostError, OutcomeUnknown
 from reconciler.host.engine import RUNNING, Engine, carries_ours, same_attempt
 from reconciler.host.files import HostFiles
@@ -30,8 +32,6 @@ from reconciler.model.effect import (
     Done,
     DropPath,
     Effect,
-    Existing,
-    Made,
     MakeDirectory,
     NotDone,
     Outcome,
@@ -47,7 +47,6 @@ from reconciler.model.effect import (
     Unknown,
     UpdateContainer,
 )
-from reconciler.model.names import is_full_id
 from reconciler.model.observed import ImageFact, SeenContainer
 
 _FORBIDDEN, _ABSENT, _CONFLICT = 403, 404, 409
@@ -317,22 +316,13 @@ async def _rename(engine: Engine, effect: RenameContainer) -> Outcome:
 
 async def _is_renamed(engine: Engine, effect: RenameContainer) -> bool:
     """Tell whether the target bears its new name already, as after a reply that was lost."""
-    match effect.target:
-        case Existing() as old:
-            moved = await engine.target(Existing(old.full_id, effect.to, old.uid))
-            return isinstance(moved, SeenContainer)
-        case Made() as made:
-            moved = await engine.target(Made(effect.to, made.uid))
-            return isinstance(moved, SeenContainer) and await engine.find(made.name) is None
-        case _:
-            assert_never(effect.target)
+    return isinstance(await engine.target(replace(effect.target, name=effect.to)), SeenContainer)
 
 
 async def _remove(engine: Engine, effect: RemoveContainer) -> Outcome:
     seen = await engine.target(effect.target)
     if isinstance(seen, NotDone):
-        known = isinstance(effect.target, Made) or is_full_id(effect.target.full_id)
-        return Done(changed=False) if seen.code == "E_TARGET_GONE" and known else seen
+        return Done(changed=False) if seen.code == "E_TARGET_GONE" else seen
     if seen.live.state in RUNNING:
         return NotDone(
             "E_RUNNING", f"{seen.name} is {seen.live.state}: it is stopped before it is removed", "plan again"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar, assert_never
+from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.errors import ConnectFailed, HostError
 from reconciler.host.decode import decode_container, decode_image, decode_networks
@@ -98,15 +98,11 @@ class Engine:
 
     async def target(self, target: Target) -> SeenContainer | NotDone:
         """Read a target again, and prove that it still is the container that was meant, and ours."""
-        match target:
-            case Existing():
-                if not is_full_id(target.full_id):
-                    return NotDone("E_TARGET_ID", f"{target.full_id!r} is no full container id", "plan again")
-                seen = await self.find(target.full_id)
-            case Made():
-                seen = await self.find(target.name)
-            case _:
-                assert_never(target)
+        if isinstance(target, Made):
+            return unresolved(target)
+        if not is_full_id(target.full_id):
+            return NotDone("E_TARGET_ID", f"{target.full_id!r} is no full container id", "plan again")
+        seen = await self.find(target.full_id)
         if seen is None:
             return NotDone("E_TARGET_GONE", f"host {self.host}: the container {target.name} is gone", "plan again")
         if seen.name != target.name:
@@ -122,21 +118,24 @@ class Engine:
             )
         return seen
 
-    async def _doubt(self, seen: SeenContainer, target: Target) -> str | None:
+    async def _doubt(self, seen: SeenContainer, target: Existing) -> str | None:
         """Say why a container is not proved to belong to the target's sandbox, or None."""
         if not carries_ours(seen.labels):
             # An adopted one has no labels of ours: its full id, which a marker named, and its derived name do.
             name = parse_derived(seen.name)
             derived = None if name is None else sandbox_uid(name.fleet, name.sandbox)
-            if isinstance(target, Existing) and derived == target.uid:
-                return None
-            return f"nothing but its name says that it belongs to {target.uid}"
+            return None if derived == target.uid else f"neither its labels nor its name say that it is {target.uid}'s"
         image = await self.image(seen.image_id)
         if image is None:
             return f"its image {seen.image_id} cannot be read, so its labels may be the image's"
         if carries_ours(image.labels):
             return "its image carries labels of the reconciler, so its own prove nothing"
         return doubt_labels(seen.name, seen.labels, uid=target.uid)
+
+
+def unresolved(target: Made) -> NotDone:
+    """Refuse a target that is known by its name alone: whoever made the container knows its full id."""
+    return NotDone("E_UNRESOLVED", f"{target.name} is named without its full id, so nothing was sent", "plan again")
 
 
 def carries_ours(labels: dict[str, str]) -> bool:

@@ -193,9 +193,9 @@ def _first_refusal(*found: Spot | str | NotDone) -> NotDone:
     return next(one for one in found if isinstance(one, NotDone))
 
 
-def printable(text: str) -> str:
-    """Escape every control character, so that no host writes to anybody's terminal."""
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+def printable(text: str, *, kept: str = "") -> str:
+    """Escape every control character but those of `kept`, so that no host writes to anybody's terminal."""
+    return "".join(char if char.isprintable() or char in kept else f"\\x{ord(char):02x}" for char in text)
 
 
 def read_marker(content: str) -> Marker | str:

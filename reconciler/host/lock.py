@@ -53,10 +53,6 @@ class HostLease:
         """Tell whether the lock is certainly or possibly gone."""
         return self._gone.is_set() or self._pipe.ended or _awake_s() - self._answered_s > BELIEF_S
 
-    async def wait_lost(self) -> None:
-        """Wait until the lock is gone, by `release` too."""
-        await self._gone.wait()
-
     async def release(self) -> None:
         """Give the lock back, and return when the host has; safe to call twice."""
         self._beating.cancel()

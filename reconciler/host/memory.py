@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from reconciler.errors import HostError, ReadFailed
+from reconciler.host.files import printable
 from reconciler.host.interface import Busy, Lease, Progress, Question
 from reconciler.host.memory_effects import perform
 from reconciler.host.memory_faults import Fault, Late, LostReply, LostRequest, Refuse, Script, Slow, Verb
@@ -167,7 +168,7 @@ class MemoryHost:
         await self._ask("logs")
         if full_id not in self.world.containers:
             raise ReadFailed(f"host {self._name} has no container {full_id[:12]}", code="E_TARGET_GONE")
-        return tuple(_escape(line) for line in self.world.output[full_id][-lines:]) if lines > 0 else ()
+        return tuple(printable(line, kept="\t") for line in self.world.output[full_id][-lines:]) if lines > 0 else ()
 
     async def close(self) -> None:
         """Close the connection, and let its lock go."""
@@ -327,7 +328,3 @@ def _symbolic(value: Effect) -> str | None:
         elif hasattr(item, "__struct_fields__"):
             stack.extend(getattr(item, field) for field in item.__struct_fields__)
     return None
-
-
-def _escape(line: str) -> str:
-    return "".join(char if char.isprintable() or char == "\t" else f"\\x{ord(char):02x}" for char in line)

@@ -7,7 +7,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from reconciler.host import memory_files as files
-from reconciler.host.engine import RUNNING, carries_ours, doubt_labels, same_attempt, same_owner
+from reconciler.host.engine import RUNNING, carries_ours, doubt_labels, same_attempt, same_owner, unresolved
 from reconciler.host.memory_world import World
 from reconciler.host.supplies import image_labels_refused
 from reconciler.model.effect import (
@@ -267,24 +267,13 @@ def _rename(world: World, effect: RenameContainer) -> Outcome:
 
 
 def _is_renamed(world: World, effect: RenameContainer) -> bool:
-    match effect.target:
-        case Existing() as old:
-            return isinstance(_target(world, Existing(old.full_id, effect.to, old.uid)), SeenContainer)
-        case Made() as made:
-            moved = _target(world, Made(effect.to, made.uid))
-            return isinstance(moved, SeenContainer) and world.by_name(made.name) is None
+    return isinstance(_target(world, replace(effect.target, name=effect.to)), SeenContainer)
 
 
 def _remove(world: World, effect: RemoveContainer) -> Outcome:
-    match effect.target:
-        case Existing() as target if is_full_id(target.full_id) and target.full_id not in world.containers:
-            return Done(changed=False)
-        case Made() as target if world.by_name(target.name) is None:
-            return Done(changed=False)
-        case _:
-            seen = _target(world, effect.target)
+    seen = _target(world, effect.target)
     if isinstance(seen, NotDone):
-        return seen
+        return Done(changed=False) if seen.code == "E_TARGET_GONE" else seen
     if seen.live.state in RUNNING:
         return NotDone("E_RUNNING", f"{seen.name} is {seen.live.state}: it is stopped before it is removed")
     world.drop(seen.full_id)
@@ -293,15 +282,11 @@ def _remove(world: World, effect: RemoveContainer) -> Outcome:
 
 def _target(world: World, target: Target) -> SeenContainer | NotDone:
     """Look the target up, and check that it still is what was meant."""
-    match target:
-        case Existing():
-            if not is_full_id(target.full_id):
-                return NotDone("E_TARGET_ID", f"{target.full_id!r} is no full container id")
-            seen = world.containers.get(target.full_id)
-        case Made():
-            seen = world.by_name(target.name)
-        case _:
-            assert_never(target)
+    if isinstance(target, Made):
+        return unresolved(target)
+    if not is_full_id(target.full_id):
+        return NotDone("E_TARGET_ID", f"{target.full_id!r} is no full container id")
+    seen = world.containers.get(target.full_id)
     if seen is None:
         return NotDone("E_TARGET_GONE", f"the container {target.name} is gone")
     if seen.name != target.name:
@@ -312,7 +297,7 @@ def _target(world: World, target: Target) -> SeenContainer | NotDone:
     return seen
 
 
-def _doubt(world: World, seen: SeenContainer, target: Target) -> str | None:
+def _doubt(world: World, seen: SeenContainer, target: Existing) -> str | None:
     """Say why a container is not proved to belong to the target's sandbox, or None.
 
     One without labels of ours was adopted: the plan saw its full id, and its name must be the sandbox's. What we made
@@ -321,8 +306,7 @@ def _doubt(world: World, seen: SeenContainer, target: Target) -> str | None:
     if not carries_ours(seen.labels):
         name = parse_derived(seen.name)
         derived = None if name is None else sandbox_uid(name.fleet, name.sandbox)
-        adopted = isinstance(target, Existing) and derived == target.uid
-        return None if adopted else f"neither its labels nor its name say that it belongs to {target.uid}"
+        return None if derived == target.uid else f"neither its labels nor its name say that it is {target.uid}'s"
     image = next((fact for fact in world.images.values() if fact.id == seen.image_id), None)
     if image is None:
         return f"its image {seen.image_id} cannot be read, so its labels may be the image's"

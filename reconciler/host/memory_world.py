@@ -92,7 +92,7 @@ class World:
 
     def add_image(self, reference: str, *, pullable: bool = False, **over: object) -> ImageFact:
         """Make an image present under `reference`, or only pullable; keywords override fields of `ImageFact`."""
-        given = {"id": f"sha256:{self.derive(f'image {reference}')}", "architecture": "amd64", **over}
+        given = {"id": f"sha256:{self.derive(f'image {reference}')}", **over}
         fact = msgspec.convert(given, ImageFact)
         (self.registry if pullable else self.images)[reference] = fact
         return fact
@@ -201,9 +201,7 @@ class World:
         self.ports[full_id] = self._publish(seen.spec)
         self.asks = {key: count for key, count in self.asks.items() if key[0] != full_id}
         live = Live(state="running", started_at=self.now(), finished_at=seen.live.finished_at)
-        joined = {
-            name: next(one.id for one in self.networks.values() if one.name == name) for name in seen.spec.networks
-        }
+        joined = {one.name: one.id for one in self.networks.values() if one.name in seen.spec.networks}
         self.containers[full_id] = replace(seen, live=live, network_ids=joined)
         self.settle()
         return self.containers[full_id]

@@ -11,6 +11,7 @@ import msgspec
 
 from reconciler.errors import HostError, ReadFailed
 from reconciler.host.decode import decode_container, decode_image, decode_list, decode_networks, decode_volumes
+from reconciler.host.files import printable
 from reconciler.host.foreign import DockerRefused
 from reconciler.host.interface import Busy, Lease, Progress, Question
 from reconciler.host.look import FilesSeen, look_at_files
@@ -53,7 +54,6 @@ class EngineFacts(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     version: str
     api: str
-    security_options: tuple[str, ...]
 
 
 class DockerReaderHost:
@@ -181,7 +181,7 @@ class DockerReaderHost:
             return ()
         count = min(lines, LOG_LINES_MAX)
         data = await self._asked(read.logs(asked.seen.full_id, lines=count, tty=asked.tty))
-        return tuple(_escape(line) for line in list(split_lines(data))[-count:])
+        return tuple(printable(line, kept="\t") for line in list(split_lines(data))[-count:])
 
     async def close(self) -> None:
         """Close the connection; safe to call twice."""
@@ -214,7 +214,6 @@ class DockerReaderHost:
                 id=info.id,
                 version=info.server_version or version.engine,
                 api=version.api,
-                security_options=tuple(sorted(info.security_options or ())),
             )
         return self._facts
 
@@ -364,9 +363,4 @@ def _identity(files: FilesSeen, facts: EngineFacts) -> HostIdentity:
         boot_id=files.boot_id,
         engine_version=facts.version,
         api_version=facts.api,
-        security_options=facts.security_options,
     )
-
-
-def _escape(line: str) -> str:
-    return "".join(char if char.isprintable() or char == "\t" else f"\\x{ord(char):02x}" for char in line)

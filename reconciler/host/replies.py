@@ -6,7 +6,7 @@ size is bounded here, once, before anything else looks at the reply.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -22,7 +22,6 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 Lines = Annotated[list[Line], Meta(max_length=20_000)]
 LabelMap = Annotated[dict[Line, Words], Meta(max_length=20_000)]
 OptionMap = Annotated[dict[Line, Line], Meta(max_length=1000)]
-KeyMap = Annotated[dict[Line, Any], Meta(max_length=20_000)]
 
 CONTAINERS_MAX = 100_000
 
@@ -53,8 +52,6 @@ class ConfigReply(_Reply, frozen=True, kw_only=True):
     user: Line = ""
     working_dir: Line = ""
     labels: LabelMap | None = None
-    volumes: KeyMap | None = None
-    exposed_ports: KeyMap | None = None
     healthcheck: HealthcheckReply | None = None
     stop_signal: Line = ""
     stop_timeout: int | None = None
@@ -194,9 +191,7 @@ class ImageReply(_Reply, frozen=True, kw_only=True):
     """Describe one inspected image."""
 
     id: ImageId
-    repo_digests: Lines | None = None
     config: ConfigReply | None = None
-    architecture: Line = ""
 
 
 class ListedPort(_Reply, frozen=True, kw_only=True):
@@ -240,19 +235,12 @@ class VolumesReply(_Reply, frozen=True, kw_only=True):
     volumes: Annotated[list[VolumeReply], Meta(max_length=CONTAINERS_MAX)] | None = None
 
 
-class CreatedReply(_Reply, frozen=True, kw_only=True):
-    """Describe the answer to a create."""
-
-    id: FullId
-
-
 class InfoReply(_Reply, frozen=True, kw_only=True):
     """Describe the engine."""
 
     docker_root_dir: Line
     id: Line = msgspec.field(name="ID", default="")
     server_version: Line = ""
-    security_options: Lines | None = None
 
 
 ContainerList = Annotated[list[ListedReply], Meta(max_length=CONTAINERS_MAX)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from reconciler.host.dial import CONNECT_S, Gate, dial, scan_host_key
+from reconciler.host.dial import CONNECT_S, Gate, connect_tcp, dial
 from reconciler.host.foreign import ssh_failure
 
 if TYPE_CHECKING:
@@ -18,19 +18,18 @@ async def scan(access: HostAccess, *, gate: Gate) -> str:
     Raises:
         ConnectFailed: nothing answers, no SSH server does, or the jump host does not let us in.
     """
-    if access.jump is None:
-        return await scan_host_key(access)
     import asyncssh  # noqa: PLC0415  # 0.4 s
 
-    link = await dial(access.jump, gate)
+    link = None if access.jump is None else await dial(access.jump, gate)
+    sock = None if link is not None else await connect_tcp(access)
     try:
-        if link.ssh is None:
-            raise AssertionError  # only a Host with SSH is taken as a jump host
+        # Only a Host with SSH is taken as a jump host, so a link without it cannot come here.
+        way = {"sock": sock} if link is None or link.ssh is None else {"tunnel": link.ssh.connection}
         async with asyncio.timeout(CONNECT_S):
             key = await asyncssh.get_server_host_key(
                 access.address,
                 access.port,
-                tunnel=link.ssh.connection,
+                **way,
                 config=None,
                 server_host_key_algs="^ssh-ed25519",
                 kex_algs="^curve25519-sha256",
@@ -38,7 +37,10 @@ async def scan(access: HostAccess, *, gate: Gate) -> str:
     except (asyncssh.Error, OSError) as error:
         raise ssh_failure(error, access) from error
     finally:
-        await link.close()
+        if sock is not None:
+            sock.close()
+        if link is not None:
+            await link.close()
     if key is None:
         raise ssh_failure(ConnectionResetError("it showed no host key"), access)
     return " ".join(key.export_public_key().decode().split()[:2])

@@ -1,8 +1,7 @@
 """Speak HTTP with one Docker engine: bounded, framed, never repeated, and read-only where that was promised.
 
-Plain requests go over our own aiohttp session and not through aiodocker's methods: those hold no limit on a reply,
-return containers of a list as objects whose data is private, have no call for an update or the disk report, and cannot
-tell a request that was never sent from one whose reply was lost.
+Requests go over our own aiohttp session and not through a client library's methods: only so has each reply a limit, and
+only so is a request that was never sent told from one whose reply was lost.
 """
 
 from __future__ import annotations

@@ -24,7 +24,6 @@ class HostIdentity(msgspec.Struct, frozen=True, kw_only=True):
         docker_root: Docker's data folder.
         docker_id, machine_id, boot_id: evidence only; None where unreadable.
         engine_version, api_version: of the Docker engine.
-        security_options: as the engine lists them.
     """
 
     host_id: str | None
@@ -38,7 +37,6 @@ class HostIdentity(msgspec.Struct, frozen=True, kw_only=True):
     boot_id: str | None = None
     engine_version: str = ""
     api_version: str = ""
-    security_options: tuple[str, ...] = ()
 
     @property
     def bindings(self) -> dict[str, str]:
@@ -52,21 +50,17 @@ class HostIdentity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImageFact(msgspec.Struct, frozen=True, kw_only=True, tag="image"):
-    """Hold what an image brings along. `id` is `sha256:…`; `digests` are its repository digests."""
+    """Hold what an image brings along. `id` is `sha256:…`."""
 
     id: str
-    digests: tuple[str, ...] = ()
     env: dict[str, str] = {}
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     labels: dict[str, str] = {}
-    volumes: tuple[str, ...] = ()
-    exposed: tuple[str, ...] = ()
     user: str = ""
     working_dir: str = ""
     healthcheck: Healthcheck | None = None
     stop_signal: str | None = None
-    architecture: str = ""
 
 
 class ImageAbsent(msgspec.Struct, frozen=True, tag="absent"):

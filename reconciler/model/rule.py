@@ -54,7 +54,6 @@ class Rule(msgspec.Struct, frozen=True):
         return self.clearing if new is None and self.clearing is not None else self.remedy
 
 
-NOTHING = Rule(Remedy.NOTHING)
 IN_PLACE = Rule(Remedy.IN_PLACE)
 REPLACE = Rule(Remedy.REPLACE)
 LIMIT = Rule(Remedy.IN_PLACE, clearing=Remedy.REPLACE)

@@ -27,7 +27,6 @@ Reason = Literal[
     "ProbesPassed",
     "ProbeFailed",
     "NotProbed",
-    "Applying",
     "StepFailed",
     "OutcomeUnknown",
     "DependencyFailed",

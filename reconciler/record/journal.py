@@ -21,7 +21,16 @@ from reconciler.model.effect import Done, NotDone, Outcome, Unknown
 from reconciler.model.outcome import PassEnded
 from reconciler.model.plan import Plan, Step
 from reconciler.record.store import pretty
-from reconciler.record.whole import FILE_MODE, failure, make_folder, names_in, open_folder, write_all, write_whole
+from reconciler.record.whole import (
+    FILE_MODE,
+    closing,
+    failure,
+    make_folder,
+    names_in,
+    open_folder,
+    write_all,
+    write_whole,
+)
 
 PASSES = "passes"
 PLAN_FILE = "plan.json"
@@ -74,14 +83,14 @@ class Journal:
         name = f"{status}/{PASSES}/{plan.pass_id}"
         with contextlib.ExitStack() as stack:
             try:
-                root = _closing(stack, open_folder(str(status)))
-                passes = _closing(stack, make_folder(PASSES, inside=root))
+                root = closing(stack, open_folder(str(status)))
+                passes = closing(stack, make_folder(PASSES, inside=root))
                 _prune(passes, keep=plan.pass_id)
-                folder = _closing(stack, make_folder(plan.pass_id, inside=passes))
+                folder = closing(stack, make_folder(plan.pass_id, inside=passes))
                 _reserve(root)
                 write_whole(PLAN_FILE, pretty(plan), folder=folder)
                 flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-                events = _closing(stack, os.open(EVENTS_FILE, flags, FILE_MODE, dir_fd=folder))
+                events = closing(stack, os.open(EVENTS_FILE, flags, FILE_MODE, dir_fd=folder))
                 os.fsync(folder)
             except OSError as error:
                 _release(status)
@@ -199,8 +208,3 @@ def _drop(name: str, *, inside: int) -> None:
     finally:
         os.close(folder)
     os.rmdir(name, dir_fd=inside)
-
-
-def _closing(stack: contextlib.ExitStack, file: int) -> int:
-    stack.callback(os.close, file)
-    return file

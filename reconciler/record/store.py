@@ -20,6 +20,7 @@ from reconciler.record.lock import hold
 from reconciler.record.whole import (
     FOLDER_MODE,
     Damaged,
+    closing,
     failure,
     make_folder,
     names_in,
@@ -127,7 +128,7 @@ class StatusStore:
 
     def _save_group(self, root: int, group: str, wanted: dict[str, bytes]) -> None:
         with contextlib.ExitStack() as stack:
-            folder = root if not group else _closing(stack, make_folder(group, inside=root))
+            folder = root if not group else closing(stack, make_folder(group, inside=root))
             gone = [name for where, name in self._known if where == group and name not in wanted]
             changed = [name for name, raw in wanted.items() if self._known.get((group, name)) != raw]
             for name in changed:
@@ -187,7 +188,7 @@ class StatusStore:
         yield root
         for name in (SANDBOXES, HOSTS):
             with contextlib.ExitStack() as stack, contextlib.suppress(FileNotFoundError):
-                yield _closing(stack, open_folder(name, inside=root))
+                yield closing(stack, open_folder(name, inside=root))
 
 
 class _Reading:
@@ -211,7 +212,7 @@ class _Reading:
         found: dict[str, Noun] = {}
         with contextlib.ExitStack() as stack:
             try:
-                folder = _closing(stack, open_folder(group, inside=root))
+                folder = closing(stack, open_folder(group, inside=root))
             except FileNotFoundError:
                 return found
             for name in names_in(folder):
@@ -335,8 +336,3 @@ def _check(path: str, found: os.stat_result) -> None:
 
 def _refused(path: str, what: str, *, hint: str) -> StatusFolderError:
     return StatusFolderError(f"the status folder {path} {what}", hint=hint)
-
-
-def _closing(stack: contextlib.ExitStack, folder: int) -> int:
-    stack.callback(os.close, folder)
-    return folder

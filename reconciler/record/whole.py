@@ -59,6 +59,12 @@ def make_folder(name: str, *, inside: int) -> int:
     return open_folder(name, inside=inside)
 
 
+def closing(stack: contextlib.ExitStack, file: int) -> int:
+    """Let a descriptor be closed when the stack ends, and give it back."""
+    stack.callback(os.close, file)
+    return file
+
+
 def write_whole(name: str, content: bytes, *, folder: int) -> None:
     """Replace one file of an open folder, or leave it as it was. The caller flushes the folder.
 

@@ -9,8 +9,3 @@ def error_text(message: str, *, code: str, hint: str | None = None) -> str:
     """Write `error: …` with the code, and a `hint: …` line below where there is one."""
     text = f"error: {shown(message)} [{shown(code)}]\n"
     return text if hint is None else f"{text}hint: {shown(hint)}\n"
-
-
-def warning_text(message: str) -> str:
-    """Write one `warning: …` line."""
-    return f"warning: {shown(message)}\n"

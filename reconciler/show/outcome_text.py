@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from reconciler.model.outcome import ActionEnded, PassEnded
 from reconciler.model.plan import Action, Plan, Verb
 from reconciler.show.delta_text import delta_line
 from reconciler.show.escape import shown
-from reconciler.show.page import Page, Span, coloured, line, plain
+from reconciler.show.page import Page, Span, line
 from reconciler.show.symbols import SIGNS, symbol_of
 from reconciler.show.words import span
-
-if TYPE_CHECKING:
-    from rich.text import Text
 
 LOG_LINES = 10
 """So many last lines of a failed container's output are shown; the outcome keeps more."""
@@ -30,18 +26,11 @@ _SAYS = {
 }
 
 
-def outcome_text(plan: Plan, ended: PassEnded, *, deltas: bool = True) -> str:
-    """Write the end of an apply as plain text; `deltas` shows what each action did to its host."""
-    return plain(outcome_page(plan, ended, deltas=deltas))
-
-
-def outcome_rich(plan: Plan, ended: PassEnded, *, deltas: bool = True) -> Text:
-    """Write the same with colour, for a terminal."""
-    return coloured(outcome_page(plan, ended, deltas=deltas))
-
-
 def outcome_page(plan: Plan, ended: PassEnded, *, deltas: bool) -> Page:
-    """Lay it out: what went well first, so that what did not is last on the screen."""
+    """Lay it out: what went well first, so that what did not is last on the screen.
+
+    `deltas` shows what each action did to its host.
+    """
     results = {result.id: result for result in ended.actions}
     page: Page = []
     for action in plan.actions:

@@ -5,43 +5,25 @@ What is held back or refused never looks like "no changes".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from reconciler.model.plan import Action, Bucket, Held, Plan, Verb
 from reconciler.show.action_text import action_lines
 from reconciler.show.escape import shown
-from reconciler.show.page import Line, Page, Span, coloured, line, plain
+from reconciler.show.page import Line, Page, Span, line
 from reconciler.show.symbols import HELD_SYMBOL
 from reconciler.show.words import count, natural, place, revision, span
-
-if TYPE_CHECKING:
-    from rich.text import Text
 
 UNVERSIONED = "none"
 """The revision of specs that are in no repository."""
 
-WIDTH = 100
-"""Columns to lay out for where nobody says how many there are."""
 
-
-def plan_text(plan: Plan, *, width: int = WIDTH, age_s: float | None = None) -> str:
-    """Write a plan as plain text.
+def plan_page(plan: Plan, *, width: int, age_s: float | None) -> Page:
+    """Lay a plan out.
 
     Args:
         plan: what to draw.
         width: columns to stay within where that is possible; values are never cut.
         age_s: how long ago the hosts were looked at, or None not to say.
     """
-    return plain(plan_page(plan, width=width, age_s=age_s))
-
-
-def plan_rich(plan: Plan, *, width: int = WIDTH, age_s: float | None = None) -> Text:
-    """Write the same with colour, for a terminal."""
-    return coloured(plan_page(plan, width=width, age_s=age_s))
-
-
-def plan_page(plan: Plan, *, width: int, age_s: float | None) -> Page:
-    """Lay a plan out."""
     drift = [action for action in plan.actions if is_drift(action)]
     reaps = [action for action in plan.actions if action.verb is Verb.REAP]
     rest = [action for action in plan.actions if not is_drift(action) and action.verb is not Verb.REAP]

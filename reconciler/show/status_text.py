@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from reconciler.model.status import Condition, HostStatus, SandboxStatus, Statuses
 from reconciler.show.escape import shown
-from reconciler.show.page import Page, Span, Style, coloured, line, plain, table
+from reconciler.show.page import Page, Span, Style, line, table
 from reconciler.show.words import ago, count, natural, revision, size
-
-if TYPE_CHECKING:
-    from rich.text import Text
 
 _HEALTH: dict[str, Style] = {"Healthy": "good", "Degraded": "bad", "Missing": "bad", "Progressing": "change"}
 _SYNC: dict[str, Style] = {"Synced": "good", "OutOfSync": "change"}
 _TELLING = ("Stalled", "Reconciling", "Expired", "Suspended", "CapacityOK", "AwaitingApproval", "DeviceOK", "Drifted")
 
 
-def status_text(statuses: Statuses, *, now: datetime, wide: bool = False) -> str:
-    """Write the fleet's status as plain text; `wide` adds reasons, containers and hosts' measurements."""
-    return plain(status_page(statuses, now=now, wide=wide))
-
-
-def status_rich(statuses: Statuses, *, now: datetime, wide: bool = False) -> Text:
-    """Write the same with colour, for a terminal."""
-    return coloured(status_page(statuses, now=now, wide=wide))
-
-
 def status_page(statuses: Statuses, *, now: datetime, wide: bool) -> Page:
-    """Lay it out: sandboxes, then hosts that do not answer (all hosts when wide), then the counts."""
+    """Lay it out: sandboxes, then hosts that do not answer (all hosts when wide), then the counts.
+
+    `wide` adds reasons, containers and hosts' measurements.
+    """
     sandboxes = [statuses.sandboxes[name] for name in sorted(statuses.sandboxes, key=natural)]
     hosts = [statuses.hosts[name] for name in sorted(statuses.hosts, key=natural)]
     if not sandboxes and not hosts:

@@ -77,7 +77,6 @@ def an_image(**over: Any) -> ImageFact:
             "id": image_id(IMAGE),
             "env": {"PATH": "/usr/local/bin:/usr/bin:/bin"},
             "command": ("/bin/web",),
-            "architecture": "amd64",
             **over,
         }
     )

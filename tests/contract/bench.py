@@ -139,7 +139,7 @@ class MemoryBench(Bench):
         self.world.behaviours.update(BEHAVIOURS)
         self.world.add_image(BUSYBOX, env={"PATH": "/bin"}, command=("sh",))
         web = ("httpd", "-f", "-p", "8080", "-h", "/www")
-        self.world.add_image(WEB, env={"PATH": "/bin"}, command=web, exposed=("8080/tcp",))
+        self.world.add_image(WEB, env={"PATH": "/bin"}, command=web)
         self.world.add_image(
             RICH,
             env={"PATH": "/bin", "LAB_MODE": "rich", "LAB_EMPTY": ""},

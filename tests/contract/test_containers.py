@@ -132,10 +132,11 @@ async def test_a_started_container_runs(case: Case) -> None:
     assert seen.live.started_at is not None
 
 
-async def test_what_an_earlier_step_made_is_targeted_by_its_name(case: Case) -> None:
-    await case.make()
-    await case.done(StartContainer(Made(case.name, case.uid)))
-    assert (await case.see(case.name)).live.state == "running"
+async def test_a_target_without_a_full_id_is_left_alone(case: Case) -> None:
+    seen = await case.make()
+    refusal = await case.refused(StartContainer(Made(case.name, case.uid)))
+    assert refusal.code == "E_UNRESOLVED"
+    assert await case.see(case.name) == seen
 
 
 async def test_starting_what_runs_changes_nothing(case: Case) -> None:
@@ -324,7 +325,6 @@ async def test_a_target_that_was_replaced_under_its_name_is_left_alone(case: Cas
     case.bench.remove(seen.full_id)
     theirs = case.bench.run(case.name)
     await case.refused(StartContainer(case.target(seen)))
-    await case.refused(StopContainer(Made(case.name, case.uid), grace_s=1))
     assert (await case.see(theirs)).live.state == "running"
 
 

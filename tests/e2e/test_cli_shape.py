@@ -79,7 +79,6 @@ def test_wrong_usage_is_64_and_says_where_help_is(bare: Driver, words: list[str]
         ["plan", "--on", "nowhere"],
         ["plan", "--exclude", "nobody"],
         ["apply", "nobody", "--yes"],
-        ["destroy", "nobody", "--yes"],
         ["doctor", "nowhere"],
         ["inspect", "host", "nowhere"],
         ["host", "accept", "nowhere", "--yes"],

@@ -67,11 +67,11 @@ def test_a_taken_port_is_named_and_the_next_pass_converges_once_it_is_free(fleet
     alpha.docker("run", "-d", "--name", f"{fleet.fleet}-squatter", "-p", publish, "lab/web:1")
     try:
         web_sandbox(fleet, "web", "alpha", container={"ports": {"web": {"container": 8080, "host": port}}})
-        failed = fleet.run("apply", "--yes", "--json").expect(1)
-        errors = [line for line in failed.lines if line["type"] == "apply_errored"]
-        assert [line["code"] for line in errors] == ["E_PORT_CONFLICT"]
-        assert str(port) in errors[0]["@message"]
-        assert (condition(fleet, "web", "Ready") or "").startswith("False/")
+        held = fleet.run("plan", "-o", "json").expect(0).json["held_back"]
+        assert [(item["address"], item["reason"]) for item in held] == [("sandbox/web", "PortTaken")]
+        assert str(port) in held[0]["message"]
+        fleet.run("apply", "--yes").expect(0)
+        assert name_of(fleet, "web") not in fleet.containers(alpha)
     finally:
         alpha.docker("rm", "-f", f"{fleet.fleet}-squatter")
     settle(fleet)

@@ -14,7 +14,8 @@ import asyncssh
 import pytest
 
 from reconciler.errors import ConnectFailed
-from reconciler.host.dial import Gate, scan_host_key
+from reconciler.host.dial import Gate
+from reconciler.host.scan import scan
 from tests.integration.ways import linked, refusal, way_to
 from tests.lab.apt import Suite
 from tests.lab.config import HostOptions
@@ -122,11 +123,11 @@ async def test_another_host_key_ends_it_before_any_login(alpha: LabHost, kind: s
 async def test_a_host_whose_key_is_not_pinned_is_not_even_called(alpha: LabHost, free_port: int) -> None:
     error = await refusal(way_to(alpha, host_key=None, port=free_port))
     assert error.code == "E_SSH_HOSTKEY_UNPINNED"
-    assert "reconcile host add" in (error.hint or "")
+    assert "spec.ssh.hostKey" in (error.hint or "")
 
 
 async def test_the_hosts_key_can_be_asked_for(alpha: LabHost) -> None:
-    assert await scan_host_key(way_to(alpha, host_key=None)) == " ".join(alpha.host_key.split()[:2])
+    assert await scan(way_to(alpha, host_key=None), gate=Gate()) == " ".join(alpha.host_key.split()[:2])
 
 
 # The login.

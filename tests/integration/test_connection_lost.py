@@ -28,7 +28,7 @@ def alpha(lab_hosts: tuple[LabHost, LabHost]) -> LabHost:
 
 
 @pytest.mark.parametrize(
-    "break_it", [lambda link, _: link.ssh.abort(), lambda _, proxy: proxy.cut()], ids=["us", "net"]
+    "break_it", [lambda link, _: link.ssh.connection.abort(), lambda _, proxy: proxy.cut()], ids=["us", "net"]
 )
 async def test_a_script_whose_connection_breaks_has_an_unknown_outcome_and_may_have_run(
     alpha: LabHost, break_it: Callable[..., object], tmp_path: Path

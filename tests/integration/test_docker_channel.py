@@ -16,7 +16,6 @@ from reconciler.host.docker import DockerReader
 from reconciler.host.docker_writer import DockerWriter, RegistryLogin
 from reconciler.host.foreign import DockerRefused
 from reconciler.host.link import Link
-from reconciler.host.multiplex import Chunk
 from reconciler.host.wire import ReadOnlyViolation
 from tests.integration.ways import linked, way_to
 from tests.lab.host import LabHost
@@ -25,6 +24,7 @@ from tests.lab.proxy import Proxy
 pytestmark = pytest.mark.lab
 
 IMAGE = "lab/busybox:1"
+ASK_S = 0.05
 TALKS = {"Image": IMAGE, "Cmd": ["sh", "-c", "echo out; echo err >&2; exec sleep 86400"], "HostConfig": {"Init": False}}
 
 
@@ -44,7 +44,8 @@ async def container(link: Link, name: str, **config: Any) -> AsyncIterator[str]:
     try:
         yield full_id
     finally:
-        await writer.remove_container(full_id, force=True)
+        await writer.stop_container(full_id, grace_s=0)
+        await writer.remove_container(full_id)
 
 
 @pytest.mark.parametrize("local", [False, True], ids=["ssh", "local"])
@@ -99,8 +100,7 @@ async def test_networks_and_volumes(host: LabHost) -> None:
         assert again["Labels"] == {"a": "b"}
         assert [one["Name"] for one in await reader.list_volumes()] == ["lab.volume"]
         assert await reader.inspect_volume("lab.volume") is not None
-        await writer.remove_volume("lab.volume")
-        assert await reader.inspect_volume("lab.volume") is None
+    host.docker("volume", "rm", "lab.volume")
     async with linked(way_to(host)) as link:
         await (await link.writer()).remove_network(made)
         assert await (await link.reader()).inspect_network(made) is None
@@ -110,11 +110,9 @@ async def test_output_comes_apart_into_its_two_streams(host: LabHost) -> None:
     async with linked(way_to(host)) as link, container(link, "logs") as full_id:
         reader, writer = await link.reader(), await link.writer()
         await writer.start_container(full_id)
-        followed = reader.follow_logs(full_id, lines=10, tty=False)
-        chunks = {await anext(followed), await anext(followed)}
-        assert chunks == {Chunk("stdout", b"out\n"), Chunk("stderr", b"err\n")}
-        await followed.aclose()
-        assert sorted((await reader.logs(full_id, lines=10, tty=False)).split()) == [b"err", b"out"]
+        async with asyncio.timeout(10):
+            while sorted((await reader.logs(full_id, lines=10, tty=False)).split()) != [b"err", b"out"]:  # noqa: ASYNC110  # output sets no event here
+                await asyncio.sleep(ASK_S)
         assert len((await reader.logs(full_id, lines=1, tty=False)).split()) == 1
 
 
@@ -122,9 +120,9 @@ async def test_output_of_a_terminal_is_not_framed(host: LabHost) -> None:
     async with linked(way_to(host)) as link, container(link, "tty", Tty=True) as full_id:
         reader, writer = await link.reader(), await link.writer()
         await writer.start_container(full_id)
-        followed = reader.follow_logs(full_id, lines=10, tty=True)
-        assert (await anext(followed)).data.startswith(b"out\r\n")
-        await followed.aclose()
+        async with asyncio.timeout(10):
+            while await reader.logs(full_id, lines=10, tty=True) != b"out\r\nerr\r\n":  # noqa: ASYNC110  # same
+                await asyncio.sleep(ASK_S)
         with pytest.raises(ReadFailed):
             await reader.logs(full_id, lines=10, tty=False)
 
@@ -136,10 +134,8 @@ async def test_a_command_in_a_container_gives_its_exit_code_and_both_streams(hos
             await writer.run_in_container(full_id, ("true",), deadline_s=10)
         assert stopped.value.status == 409
         await writer.start_container(full_id)
-        done = await writer.run_in_container(
-            full_id, ("sh", "-c", 'echo "$X"; echo e >&2; exit 3'), env={"X": "a b"}, deadline_s=10
-        )
-        assert (done.exit_code, done.stdout, done.stderr) == (3, b"a b\n", b"e\n")
+        done = await writer.run_in_container(full_id, ("sh", "-c", 'echo "a  b"; echo e >&2; exit 3'), deadline_s=10)
+        assert (done.exit_code, done.stdout, done.stderr) == (3, b"a  b\n", b"e\n")
         absent = await writer.run_in_container(full_id, ("no-such-program",), deadline_s=10)
         assert absent.exit_code in (126, 127)
         with pytest.raises(OutcomeUnknown):
@@ -147,21 +143,6 @@ async def test_a_command_in_a_container_gives_its_exit_code_and_both_streams(hos
         with pytest.raises(ReadFailed) as loud:
             await writer.run_in_container(full_id, ("yes",), deadline_s=10)
         assert loud.value.code == "E_HOST_REPLY"
-
-
-async def test_a_two_way_stream_into_a_container(host: LabHost) -> None:
-    async with linked(way_to(host)) as link, container(link, "shell") as full_id:
-        writer = await link.writer()
-        await writer.start_container(full_id)
-        box = writer.streams().containers.container(full_id)
-        command = await box.exec(["sh"], stdin=True, tty=True)
-        async with command.start(detach=False) as stream:
-            await stream.write_in(b"echo $((6 * 7)); exit 5\n")
-            said = b""
-            while (message := await stream.read_out()) is not None:
-                said += message.data
-        assert b"42" in said
-        assert (await command.inspect())["ExitCode"] == 5
 
 
 async def test_a_pull_that_cannot_work_is_refused_with_the_engines_words(host: LabHost) -> None:
@@ -172,17 +153,9 @@ async def test_a_pull_that_cannot_work_is_refused_with_the_engines_words(host: L
         assert "hunter2" not in repr(LOGIN)
 
 
-async def test_events_arrive_and_the_disk_report_is_read(host: LabHost) -> None:
+async def test_the_disk_report_is_read(host: LabHost) -> None:
     async with linked(way_to(host)) as link:
-        reader = await link.reader()
-        events = reader.events()
-        first = asyncio.ensure_future(anext(events))
-        while not first.done():
-            async with container(link, "event"):
-                await asyncio.wait([first], timeout=0.2)
-        assert (await first)["Type"] == "container"
-        await events.aclose()
-        assert "LayersSize" in await reader.disk_usage()
+        assert "LayersSize" in await (await link.reader()).disk_usage()
 
 
 async def test_sixty_calls_at_once_pass_sshds_defaults(host: LabHost) -> None:
@@ -196,7 +169,7 @@ async def test_a_reader_cannot_change_anything_on_a_real_engine(host: LabHost) -
     async with linked(way_to(host)) as link, container(link, "kept") as full_id:
         await link.reader()
         for attempt in (
-            DockerWriter(link._wires[True]).remove_container(full_id, force=True),
+            DockerWriter(link._wires[True]).remove_container(full_id),
             DockerWriter(link._wires[True]).start_container(full_id),
         ):
             with pytest.raises(ReadOnlyViolation):
@@ -238,16 +211,15 @@ async def test_a_change_whose_reply_is_lost_is_unknown_and_may_have_happened(hos
                 await start
         reader = await keeper.reader()
         async with asyncio.timeout(10):
-            async for event in reader.events(since_s=0):
-                if event.get("Action") == "start" and event.get("id") == full_id:
-                    break
+            while (await reader.inspect_container(full_id) or {})["State"]["Status"] != "running":  # noqa: ASYNC110  # a container sets no event here
+                await asyncio.sleep(ASK_S)
 
 
 async def test_a_call_after_the_connection_was_lost_was_certainly_not_sent(host: LabHost) -> None:
     async with linked(way_to(host)) as link:
         writer = await link.writer()
         assert link.ssh is not None
-        link.ssh.abort()
+        link.ssh.connection.abort()
         await link.ssh.lost.wait()
         with pytest.raises(ConnectFailed):
             await writer.start_container("ab" * 32)

@@ -6,9 +6,6 @@ import asyncio
 import os
 import shutil
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,9 +13,9 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.errors import ReadFailed
-from reconciler.host import open_gate, open_host, open_reader
-from reconciler.host.interface import Busy, Host, Question
-from reconciler.model.access import LOCAL, HostAccess
+from reconciler.host import open_gate, open_reader
+from reconciler.host.interface import Busy, Question
+from reconciler.model.access import LOCAL
 from reconciler.model.effect import (
     CreateContainer,
     CreateNetwork,
@@ -26,7 +23,6 @@ from reconciler.model.effect import (
     DropPath,
     Effect,
     Existing,
-    Made,
     MakeDirectory,
     NotDone,
     PullImage,
@@ -36,93 +32,14 @@ from reconciler.model.effect import (
     StopContainer,
     Unknown,
 )
-from reconciler.model.probe import ExecProbe, HttpProbe, LogProbe, Probe, ProbePassed, ProbeWaiting, TcpProbe
-from reconciler.model.resource import Container, Mount, Published
-from tests.builders import FLEET, T0, a_marker, a_sandbox, docker_name, labels_for
+from reconciler.model.probe import ExecProbe, HttpProbe, LogProbe, ProbePassed, ProbeWaiting, TcpProbe
+from reconciler.model.resource import Mount, Published
+from tests.builders import FLEET, a_marker, a_sandbox, docker_name, labels_for
+from tests.integration.subject import BUSYBOX, WEB, Subject, access_to, changing, do, now, refuse, until_passed
 from tests.lab.host import LabHost
 from tests.lab.proxy import Direction, Proxy
 
 pytestmark = pytest.mark.lab
-
-BUSYBOX, WEB = "lab/busybox:1", "lab/web:1"
-ASK_S = 0.05
-
-
-def now() -> datetime:
-    """Tell the time of the tests, which stands still."""
-    return T0
-
-
-def access_to(host: LabHost, *, port: int | None = None, address: str | None = None) -> HostAccess:
-    """Reach a lab host, by default directly."""
-    return HostAccess(
-        name=host.name,
-        address=address or host.address,
-        port=port or host.ssh_port,
-        user=host.user,
-        host_key=host.host_key,
-        identity_file=str(host.identity_file),
-        docker_socket=str(host.docker_socket),
-        base_dir="${host.home}/.reconciler/lab",
-    )
-
-
-@asynccontextmanager
-async def changing(access: HostAccess) -> AsyncIterator[Host]:
-    """Open a host and hold its lock."""
-    host = open_host(access, gate=open_gate(), clock=now)
-    try:
-        # The lock of a connection that was just cut is free within a moment.
-        async with asyncio.timeout(20):
-            while isinstance(await host.hold("tests"), Busy):  # noqa: ASYNC110  # another machine's lock sets no event
-                await asyncio.sleep(ASK_S)
-        yield host
-    finally:
-        await host.close()
-
-
-@pytest.fixture(scope="module")
-def lab(engine: LabHost) -> LabHost:
-    engine.load_image(BUSYBOX, WEB)
-    return engine
-
-
-class Subject:
-    """Name one sandbox of a test, and order things about its container."""
-
-    def __init__(self) -> None:
-        self.sandbox = a_sandbox(f"s-{uuid4().hex[:8]}")
-        self.name = docker_name(self.sandbox)
-        self.made = Made(self.name, self.sandbox.uid)
-
-    def creation(self, *, attempt: str = "a-1", **over: object) -> CreateContainer:
-        given = {"name": "main", "image": BUSYBOX, "command": ("sleep", "86400"), "restart": "no", "stop_grace_s": 0}
-        return CreateContainer(self.name, Container(**{**given, **over}), labels_for(self.sandbox, attempt=attempt))  # type: ignore[arg-type]  # fields of Container
-
-
-@pytest.fixture
-def subject(lab: LabHost) -> Iterator[Subject]:
-    one = Subject()
-    yield one
-    lab.docker("rm", "--force", "--volumes", one.name)
-
-
-async def do(host: Host, effect: Effect) -> Done:
-    outcome = await host.effect(effect, secrets={})
-    assert isinstance(outcome, Done), outcome
-    return outcome
-
-
-async def until_passed(host: Host, probe: Probe, name: str) -> None:
-    async with asyncio.timeout(20):
-        while await host.probe(probe, name) != ProbePassed():  # noqa: ASYNC110  # a container sets no event here
-            await asyncio.sleep(ASK_S)
-
-
-async def refuse(host: Host, effect: Effect) -> NotDone:
-    outcome = await host.effect(effect, secrets={})
-    assert isinstance(outcome, NotDone), outcome
-    return outcome
 
 
 # Connections that break ---------------------------------------------------------------------------------------------
@@ -152,21 +69,19 @@ async def test_a_link_cut_anywhere_never_makes_an_outcome_a_lie(
     direction: Direction,
 ) -> None:
     """Cut the link at bytes spread over one effect: "not done" means that it did not happen, "done" that it did."""
-    effects: tuple[Effect, ...] = (
-        subject.creation(),
-        StartContainer(subject.made),
-        RemoveContainer(subject.made),
-    )
-    effect = next(one for one in effects if isinstance(one, kind))
     unknowns = 0
+
+    def aimed() -> Effect:
+        orders = (subject.creation(), StartContainer(subject.target), RemoveContainer(subject.target))
+        return next(one for one in orders if isinstance(one, kind))
 
     async def prepare() -> None:
         async with changing(access_to(lab)) as host:
             if kind is CreateContainer:
-                await host.effect(RemoveContainer(subject.made), secrets={})
+                await host.effect(RemoveContainer(subject.target), secrets={})
             else:
                 await do(host, subject.creation())
-                await do(host, StopContainer(subject.made, 0))
+                await do(host, StopContainer(subject.target, 0))
 
     async with Proxy(lab.address, lab.ssh_port) as proxy:
         access = access_to(lab, address="127.0.0.1", port=proxy.port)
@@ -175,6 +90,7 @@ async def test_a_link_cut_anywhere_never_makes_an_outcome_a_lie(
             # One that has run before is described at greater length than one that has not.
             lab.docker("start", subject.name)
             lab.docker("stop", "--time", "0", subject.name)
+        effect = aimed()
         async with changing(access) as host:
             before = proxy.passed_bytes[direction]
             await do(host, effect)
@@ -184,6 +100,7 @@ async def test_a_link_cut_anywhere_never_makes_an_outcome_a_lie(
             if kind is StartContainer:
                 lab.docker("stop", "--time", "0", subject.name)
             await prepare()
+            effect = aimed()
             async with changing(access) as host:
                 proxy.cut_after(cut, direction=direction)
                 outcome = await host.effect(effect, secrets={})
@@ -216,10 +133,10 @@ async def test_without_the_lock_and_after_its_connection_broke_nothing_is_change
                 await host.probe(ExecProbe(name="x", container="main", command=("true",)), subject.name)
             # The next read connects anew; the lock does not come back by itself.
             assert (await host.find(subject.name)) is not None
-            lost = await refuse(host, StartContainer(subject.made))
+            lost = await refuse(host, StartContainer(subject.target))
             assert lost.code == "E_NO_LEASE"
             assert not isinstance(await host.hold("tests"), Busy)
-            await do(host, StartContainer(subject.made))
+            await do(host, StartContainer(subject.target))
 
 
 async def test_a_paused_engine_is_not_a_host_without_containers(lab: LabHost, subject: Subject) -> None:
@@ -246,25 +163,25 @@ async def test_a_port_of_a_foreign_listener_is_named(lab: LabHost, subject: Subj
         port = theirs.getsockname()[1]
         async with changing(access_to(lab)) as host:
             await do(host, subject.creation(ports={"80/tcp": Published("127.0.0.1", port)}))
-            refused = await refuse(host, StartContainer(subject.made))
+            refused = await refuse(host, StartContainer(subject.target))
     assert refused.code == "E_PORT_CONFLICT"
     assert f"127.0.0.1:{port}" in refused.message
     assert refused.hint
 
 
 async def test_a_port_of_another_container_is_named(lab: LabHost, subject: Subject) -> None:
-    other = Subject()
+    other = Subject(lab)
     lab.docker("run", "--detach", "--name", other.name, "--publish", "127.0.0.1:18123:80", BUSYBOX, "sleep", "9999")
     try:
         async with changing(access_to(lab)) as host:
             await do(host, subject.creation(ports={"80/tcp": Published("127.0.0.1", 18123)}))
-            refused = await refuse(host, StartContainer(subject.made))
+            refused = await refuse(host, StartContainer(subject.target))
             assert refused.code == "E_PORT_CONFLICT"
             assert "127.0.0.1:18123" in refused.message
             view = await host.look(Question(fleet=FLEET), now=now)
             assert view.taken_ports["127.0.0.1:18123/tcp"] == other.name
             lab.docker("rm", "--force", other.name)
-            await do(host, StartContainer(subject.made))
+            await do(host, StartContainer(subject.target))
     finally:
         lab.docker("rm", "--force", other.name)
 
@@ -272,7 +189,7 @@ async def test_a_port_of_another_container_is_named(lab: LabHost, subject: Subje
 async def test_what_cannot_start_says_why(lab: LabHost, subject: Subject) -> None:
     async with changing(access_to(lab)) as host:
         await do(host, subject.creation(command=("/no/such/program",), init=False))
-        refused = await refuse(host, StartContainer(subject.made))
+        refused = await refuse(host, StartContainer(subject.target))
         assert (refused.code, refused.transient) == ("E_START_FAILED", False)
         assert "/no/such/program" in refused.message
 
@@ -373,7 +290,7 @@ async def test_probes_reach_the_container_through_the_hosts_own_connection(
     async with changing(access) as host:
         await do(host, subject.creation(image=WEB, command=command, network_mode=mode))
         assert await host.probe(http, subject.name) == ProbeWaiting(f"{subject.name} is created")
-        await do(host, StartContainer(subject.made))
+        await do(host, StartContainer(subject.target))
         await until_passed(host, http, subject.name)
         assert await host.probe(TcpProbe(name="t", container="main", port=port), subject.name) == ProbePassed()
         gone = await host.probe(replace(http, path="/none y\r\nX: y"), subject.name)
@@ -393,17 +310,17 @@ async def test_a_log_probe_ignores_what_an_earlier_run_printed(lab: LabHost, sub
     probe = LogProbe(name="l", container="main", pattern="^ready$")
     async with changing(access_to(lab)) as host:
         await do(host, subject.creation(command=say_once))
-        await do(host, StartContainer(subject.made))
+        await do(host, StartContainer(subject.target))
         await until_passed(host, probe, subject.name)
-        await do(host, StopContainer(subject.made, 0))
-        await do(host, StartContainer(subject.made))
+        await do(host, StopContainer(subject.target, 0))
+        await do(host, StartContainer(subject.target))
         assert isinstance(await host.probe(probe, subject.name), ProbeWaiting)
 
 
 async def test_a_reader_runs_nothing_in_a_container(lab: LabHost, subject: Subject) -> None:
     async with changing(access_to(lab)) as host:
         await do(host, subject.creation())
-        await do(host, StartContainer(subject.made))
+        await do(host, StartContainer(subject.target))
     reader = open_reader(access_to(lab), gate=open_gate())
     try:
         with pytest.raises(ReadFailed, match="only reads"):

@@ -8,7 +8,6 @@ import os
 import re
 import stat
 import subprocess
-import threading
 from pathlib import Path
 from typing import cast
 
@@ -17,69 +16,12 @@ from msgspec.structs import replace
 
 from reconciler.errors import ReadFailed
 from reconciler.host.files import HostFiles
-from reconciler.host.look import FilesSeen, decode_look, look_at_files
+from reconciler.host.look import decode_look
 from reconciler.host.scripts import load_script
 from reconciler.host.shell import Shell
-from reconciler.model.effect import Done, DropPath, MakeDirectory, NotDone, Outcome, PutFile, PutMarker
+from reconciler.model.effect import Done, NotDone, PutFile
 from reconciler.model.observed import SeenMarker
-from tests.builders import a_marker
-from tests.integration.shells import shell_of
-from tests.lab.packages import programs
-
-MARKER = a_marker()
-
-
-class Rig:
-    """Hold one host's files: its base folder, a decoy that nothing may touch, and a shell."""
-
-    def __init__(self, folder: Path, shell: Shell) -> None:
-        self.folder = folder
-        self.shell = shell
-        self.base = folder / "home" / ".reconciler" / "lab"
-        self.files = HostFiles(shell, base_dir=str(self.base))
-        self.decoy = folder / "decoy"
-        (self.decoy / "deep").mkdir(parents=True)
-        (self.decoy / "deep/precious").write_text("precious")
-        self.before = self.decoy_state()
-
-    def decoy_state(self) -> list[tuple[str, int]]:
-        return sorted((str(path), path.lstat().st_mode) for path in self.decoy.rglob("*"))
-
-    async def look(self, *paths: Path, hashed: tuple[Path, ...] = (), base: str | None = None) -> FilesSeen:
-        return await look_at_files(
-            self.shell,
-            host="h1",
-            base_dir=base or str(self.base),
-            markers=True,
-            paths=[str(path) for path in paths],
-            hashed=[str(path) for path in hashed],
-        )
-
-    async def make(self, path: Path | str, mode: str = "0750", root: Path | None = None) -> Outcome:
-        return await self.files.make_directory(MakeDirectory(str(path), mode, str(root or self.base)))
-
-    async def put(self, path: Path | str, content: str, mode: str = "0640", root: Path | None = None) -> Outcome:
-        return await self.files.put_file(PutFile(str(path), mode, content, str(root or self.base)))
-
-    async def mark(self, **over: object) -> Outcome:
-        return await self.files.put_marker(PutMarker(str(self.base), replace(MARKER, **over)))
-
-    async def drop(self, path: Path | str, inode: str | None = "now", root: Path | None = None) -> Outcome:
-        if inode == "now":
-            found = os.lstat(path)
-            inode = f"{found.st_dev}:{found.st_ino}"
-        return await self.files.drop_path(DropPath(str(path), str(root or self.base), inode))
-
-    def trash(self) -> list[str]:
-        return [name for name in os.listdir(self.base) if name.startswith((".trash", ".kept", ".new"))]
-
-
-@pytest.fixture(params=["debian", "busybox"])
-def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
-    folder = tmp_path.resolve()
-    (folder / "home").mkdir(mode=0o755)
-    shell = shell_of(request.param, programs=programs("bookworm"), folder=folder)
-    return Rig(folder, cast("Shell", shell))
+from tests.integration.rig import MARKER, Rig
 
 
 def mode_of(path: Path) -> int:
@@ -324,85 +266,3 @@ async def test_a_full_disk_is_told_as_such(rig: Rig) -> None:
         assert os.listdir(small) == []
     finally:
         subprocess.run(["umount", small], check=True)
-
-
-# Removing -------------------------------------------------------------------------------------------------------------
-
-
-async def test_a_folder_is_removed_with_all_that_is_in_it_and_nothing_else(rig: Rig) -> None:
-    await rig.mark()
-    folder = rig.base / MARKER.uid
-    (folder / "deep/er").mkdir(parents=True)
-    (folder / "deep/er/-rf").write_text("x")
-    (folder / "deep/link").symlink_to(rig.decoy)
-    assert await rig.drop(folder) == Done()
-    assert not folder.exists()
-    assert await rig.drop(folder, "1:2") == Done(changed=False)
-    assert rig.decoy_state() == rig.before
-    assert rig.trash() == []
-
-
-async def test_a_file_is_removed_by_its_path_alone_and_a_folder_is_not(rig: Rig) -> None:
-    await rig.mark()
-    folder = rig.base / MARKER.uid
-    await rig.put(folder / "-rf *", "x")
-    assert await rig.drop(folder / "-rf *", None) == Done()
-    assert await rig.drop(folder / "-rf *", None) == Done(changed=False)
-    outcome = await rig.drop(folder, None)
-    assert isinstance(outcome, NotDone)
-    assert outcome.code == "E_PATH_KIND"
-    assert (folder / ".reconciler.json").exists()
-
-
-async def test_nothing_is_removed_across_a_mount(rig: Rig) -> None:
-    await rig.mark()
-    inside = rig.base / MARKER.uid / "data set"
-    inside.mkdir()
-    subprocess.run(["mount", "--bind", rig.decoy, inside], check=True)
-    try:
-        for path in (rig.base / MARKER.uid, inside, inside / "deep"):
-            outcome = await rig.drop(path)
-            assert isinstance(outcome, NotDone)
-            assert outcome.code == "E_PATH_MOUNT"
-        assert rig.decoy_state() == rig.before
-    finally:
-        subprocess.run(["umount", inside], check=True)
-
-
-async def test_a_link_that_appears_at_the_last_moment_never_leads_out(rig: Rig) -> None:
-    """Swap the folder for a link to the decoy all the time while it is being removed."""
-    await rig.mark()
-    victim, link, real = rig.base / "0badcafe", rig.base / "a-link", rig.base / "a-folder"
-    stop = threading.Event()
-
-    def swap() -> None:
-        while not stop.is_set():
-            for step in (real, link):
-                try:
-                    if victim.is_symlink():
-                        os.unlink(victim)
-                        os.rename(real, victim)
-                    else:
-                        real.mkdir(exist_ok=True) if step is link and not victim.exists() else None
-                        os.rename(victim, real)
-                        os.symlink(rig.decoy, victim)
-                except OSError:
-                    continue
-
-    for _ in range(40):
-        for path in (victim, real):
-            if not path.exists() and not path.is_symlink():
-                path.mkdir()
-                (path / "file").write_text("x")
-        thread = threading.Thread(target=swap)
-        thread.start()
-        try:
-            await rig.drop(victim)
-        except FileNotFoundError:
-            pass
-        finally:
-            stop.set()
-            thread.join()
-            stop.clear()
-        assert rig.decoy_state() == rig.before
-        assert (rig.decoy / "deep/precious").read_text() == "precious"

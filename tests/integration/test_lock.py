@@ -16,6 +16,7 @@ from reconciler.host.scripts import load_script
 from reconciler.host.shell import Shell
 from tests.integration.ways import linked, way_to
 from tests.lab.host import LabHost
+from tests.lab.world import wait_until
 
 SINCE = "2026-01-02T03:04:05Z"
 
@@ -37,6 +38,10 @@ def mode_of(path: Path) -> int:
 
 def is_lost(lease: HostLease) -> bool:
     return lease.lost
+
+
+async def until_lost(lease: HostLease) -> None:
+    await asyncio.to_thread(wait_until, lambda: lease.lost, timeout_s=10, what="the loss of the lock")
 
 
 async def take(shell: Shell, base: Path | str, holder: str = "ann on desk") -> HostLease | Busy:
@@ -167,7 +172,7 @@ async def test_a_holder_whose_script_is_killed_knows_it_and_the_lock_is_free_at_
         if any(str(base / ".lock") == target(fd) for fd in listed(path))
     )
     os.kill(pid, 9)
-    await asyncio.wait_for(lease.wait_lost(), 10)
+    await until_lost(lease)
     assert lease.lost
     await (await taken(shell, base, "bob")).release()
     await lease.release()
@@ -194,8 +199,8 @@ async def test_over_ssh_the_lock_ends_with_the_connection(lab_hosts: tuple[LabHo
         lease = await taken(ours.shell, host.base_dir)
         assert await take(theirs.shell, host.base_dir, "bob") == Busy("ann on desk", SINCE)
         assert ours.ssh is not None
-        ours.ssh.abort()
-        await asyncio.wait_for(lease.wait_lost(), 10)
+        ours.ssh.connection.abort()
+        await until_lost(lease)
         assert lease.lost
         async with asyncio.timeout(10):
             while isinstance(got := await take(theirs.shell, host.base_dir, "bob"), Busy):

@@ -103,7 +103,8 @@ def _remove(programs: Programs, name: str) -> None:
     try:
         _ip(programs, "link", "del", name)
     except LabError as broken:
-        if "Cannot find device" not in str(broken):
+        # Either way of saying that it is gone: with its host's name space, or by another process just now.
+        if not any(gone in str(broken) for gone in ("Cannot find device", "No such device")):
             raise
 
 

@@ -12,6 +12,7 @@ from typing import Any, assert_never
 
 from msgspec.structs import replace
 
+from reconciler.apply.made import MadeContainers
 from reconciler.errors import ReadFailed
 from reconciler.host.memory import MemoryHost
 from reconciler.host.memory_effects import perform
@@ -140,13 +141,14 @@ class Machines:
 
     def _act(self, action: Action, secrets: dict[str, str]) -> ActionEnded:
         steps: list[StepEnded] = []
+        made = MadeContainers(action.uid)
         for step in action.steps:
             if self.steps_left is not None:
                 if self.steps_left == 0:
                     raise Cut
                 self.steps_left -= 1
             self.clock.advance(1)
-            outcome = self._do(action, step, secrets)
+            outcome = self._do(action, step, secrets, made)
             steps.append(
                 StepEnded(
                     step=step.id, title=step.title, result=outcome, tries=1, started_at=self.now, finished_at=self.now
@@ -157,11 +159,17 @@ class Machines:
                 return ActionEnded(id=action.id, end="failed", message=message, steps=tuple(steps))
         return ActionEnded(id=action.id, end="done", steps=tuple(steps), ready_at=self.now)
 
-    def _do(self, action: Action, step: Step, secrets: dict[str, str]) -> Outcome:
+    def _do(self, action: Action, step: Step, secrets: dict[str, str], made: MadeContainers) -> Outcome:
         world = self.worlds[action.host]
         match step.do:
             case Apply(effect=effect):
-                return perform(world, bind(effect, secrets), base_dir=world.base_dir)
+                resolved = made.resolve(effect)
+                if isinstance(resolved, NotDone):
+                    return resolved
+                outcome = perform(world, bind(resolved, secrets), base_dir=world.base_dir)
+                if isinstance(outcome, Done):
+                    made.learn(resolved, outcome)
+                return outcome
             case Await(probe=probe, name=name):
                 seen = world.by_name(name)
                 if seen is None:

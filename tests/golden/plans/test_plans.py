@@ -19,7 +19,8 @@ from reconciler.load.lower import lower
 from reconciler.model.desired import Desired
 from reconciler.model.digest import canonical_json
 from reconciler.model.plan import Plan
-from reconciler.show.plan_text import plan_text
+from reconciler.show.page import plain
+from reconciler.show.plan_text import plan_page
 from tests.laws.machines import Machines
 from tests.laws.scenes import meddle
 
@@ -97,7 +98,7 @@ def test_plan(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = play(case, desired, before)
     assert msgspec.json.decode(canonical_json(made), type=Plan) == made
     compare(case / "plan.json", normalised(made))
-    compare(case / "plan.txt", plan_text(made, width=120))
+    compare(case / "plan.txt", plain(plan_page(made, width=120, age_s=None)))
 
 
 def test_there_are_cases() -> None:

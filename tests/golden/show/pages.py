@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -17,14 +17,14 @@ from reconciler.model.snapshot import Gpu, Pressure
 from reconciler.model.status import Statuses
 from reconciler.record.fold import fold
 from reconciler.show.doctor_text import doctor_text
-from reconciler.show.errors_text import error_text, warning_text
+from reconciler.show.errors_text import error_text
 from reconciler.show.host_text import host_text
 from reconciler.show.live import Began, Ended, Progress, Stepped, advance, live_page
-from reconciler.show.outcome_text import outcome_text
+from reconciler.show.outcome_text import outcome_page
 from reconciler.show.page import plain
 from reconciler.show.plan_json import plan_json
-from reconciler.show.plan_text import plan_text
-from reconciler.show.status_text import status_text
+from reconciler.show.plan_text import plan_page
+from reconciler.show.status_text import status_page
 from tests import builders as b
 from tests.golden.show import sample_plans as sample
 
@@ -76,6 +76,16 @@ def statuses() -> Statuses:
     looks = {name: b.a_reachable(snapshot=b.a_snapshot(host=name)) for name in ("h1", "h2", "h3", "h4")}
     gone = {name: b.an_unreachable(reason=f"{name} did not answer within 10 s") for name in ("h9", "h11")}
     return fold(Statuses(), plan, b.an_observed({**looks, **gone}), a_pass(plan), b.later(seconds=41))
+
+
+def plan_view(plan: Plan, *, width: int = 100, age_s: float | None = None) -> str:
+    """Draw a plan without colour."""
+    return plain(plan_page(plan, width=width, age_s=age_s))
+
+
+def status_view(found: Statuses, *, now: datetime, wide: bool = False) -> str:
+    """Draw a fleet's status without colour."""
+    return plain(status_page(found, now=now, wide=wide))
 
 
 def host_page() -> str:
@@ -146,21 +156,21 @@ def as_json(plan: Plan) -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
-    "plan-everything-140.txt": lambda: plan_text(sample.everything(), width=140),
-    "plan-everything-80.txt": lambda: plan_text(sample.everything(), width=80),
-    "plan-calm.txt": lambda: plan_text(sample.calm(), age_s=3),
-    "plan-only-held.txt": lambda: plan_text(sample.only_held(), width=80),
-    "plan-refused.txt": lambda: plan_text(sample.refused()),
-    "plan-hostile.txt": lambda: plan_text(sample.hostile()),
+    "plan-everything-140.txt": lambda: plan_view(sample.everything(), width=140),
+    "plan-everything-80.txt": lambda: plan_view(sample.everything(), width=80),
+    "plan-calm.txt": lambda: plan_view(sample.calm(), age_s=3),
+    "plan-only-held.txt": lambda: plan_view(sample.only_held(), width=80),
+    "plan-refused.txt": lambda: plan_view(sample.refused()),
+    "plan-hostile.txt": lambda: plan_view(sample.hostile()),
     "plan-everything.json": lambda: as_json(sample.everything()),
-    "outcome.txt": lambda: outcome_text(sample.everything(), a_pass(sample.everything())),
-    "status.txt": lambda: status_text(statuses(), now=NOW),
-    "status-wide.txt": lambda: status_text(statuses(), now=NOW + timedelta(hours=30), wide=True),
-    "status-nothing.txt": lambda: status_text(Statuses(), now=NOW),
+    "outcome.txt": lambda: plain(outcome_page(sample.everything(), a_pass(sample.everything()), deltas=True)),
+    "status.txt": lambda: status_view(statuses(), now=NOW),
+    "status-wide.txt": lambda: status_view(statuses(), now=NOW + timedelta(hours=30), wide=True),
+    "status-nothing.txt": lambda: status_view(Statuses(), now=NOW),
     "host.txt": host_page,
     "doctor.txt": doctor_page,
     "live.txt": live_view,
-    "error.txt": lambda: error_text("no\x1b[1m way", code="E_X", hint="try\nthis") + warning_text("careful"),
+    "error.txt": lambda: error_text("no\x1b[1m way", code="E_X", hint="try\nthis"),
 }
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def test_a_container_without_our_labels_keeps_its_own_name() -> None:
     assert spec().name == "sbx-lab.web-1.main"
 
 
-@pytest.mark.parametrize("field", ["Env", "Cmd", "Entrypoint", "Labels", "Healthcheck", "ExposedPorts"])
+@pytest.mark.parametrize("field", ["Env", "Cmd", "Entrypoint", "Labels", "Healthcheck"])
 def test_null_and_missing_are_the_same(field: str) -> None:
     without = inspected()
     without["Config"].pop(field, None)
@@ -181,22 +181,18 @@ def test_the_input_is_left_as_it_was() -> None:
 def test_an_image_is_read() -> None:
     raw = {
         "Id": IMAGE_ID,
-        "RepoDigests": ["b@sha256:2", "a@sha256:1"],
-        "Architecture": "amd64",
         "Config": {
             "Env": ["PATH=/bin"],
             "Cmd": ["serve"],
             "Labels": {"x": "y"},
-            "Volumes": {"/b": {}, "/a": {}},
-            "ExposedPorts": {"80/tcp": {}},
             "WorkingDir": "/srv",
             "StopSignal": "SIGINT",
         },
     }
     fact = decode_image(raw, host="h1")
-    assert (fact.id, fact.digests, fact.volumes) == (IMAGE_ID, ("a@sha256:1", "b@sha256:2"), ("/a", "/b"))
+    assert fact.id == IMAGE_ID
     assert (fact.env, fact.command, fact.entrypoint) == ({"PATH": "/bin"}, ("serve",), ())
-    assert (fact.stop_signal, fact.exposed, fact.labels) == ("SIGINT", ("80/tcp",), {"x": "y"})
+    assert (fact.stop_signal, fact.labels) == ("SIGINT", {"x": "y"})
     assert decode_image({"Id": IMAGE_ID, "Config": None}, host="h1").env == {}
 
 

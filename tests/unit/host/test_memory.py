@@ -27,6 +27,7 @@ from reconciler.host.memory_world import World
 from reconciler.model.effect import (
     CreateContainer,
     Done,
+    Made,
     NotDone,
     Outcome,
     RemoveContainer,
@@ -42,6 +43,8 @@ NAME = docker_name()
 CREATE = CreateContainer(NAME, a_container(restart="no"), labels_for())
 START = StartContainer(made())
 
+Order = CreateContainer | StartContainer | StopContainer | RemoveContainer
+
 
 class Stage:
     """Hold one in-memory host with a lock held, an image, and a clock."""
@@ -52,11 +55,18 @@ class Stage:
         self.world.add_image(IMAGE)
         self.host = MemoryHost("h1", self.world, *faults)
 
-    async def do(self, *effects: CreateContainer | StartContainer | StopContainer | RemoveContainer) -> list[Outcome]:
+    async def do(self, *effects: Order) -> list[Outcome]:
         if not self.world.locks:
             lease = await self.host.hold("test")
             assert not isinstance(lease, Busy)
-        return [await self.host.effect(effect, secrets={}) for effect in effects]
+        return [await self.host.effect(self.aimed(effect), secrets={}) for effect in effects]
+
+    def aimed(self, effect: Order) -> Order:
+        """Aim at what was made under the name by its full id, as an action does."""
+        seen = self.world.by_name(NAME)
+        if isinstance(effect, CreateContainer) or not isinstance(effect.target, Made) or seen is None:
+            return effect
+        return msgspec.structs.replace(effect, target=existing(seen))
 
     async def look(self) -> HostView:
         return await self.host.look(Question(fleet=FLEET), now=lambda: T0)

@@ -269,11 +269,3 @@ async def test_a_pull_that_fails_in_the_middle_is_refused_and_one_that_is_cut_is
         with pytest.raises(OutcomeUnknown):
             await writer.pull_image("cut@sha256:" + FULL)
         assert f"tag=sha256%3A{FULL}" in stand_in.requests[2]
-
-
-async def test_events_never_end_quietly(tmp_path: Path) -> None:
-    async with engine(tmp_path, chunked(b'{"Action":"start"}\n'), read_only=True) as (wire, _):
-        events = DockerReader(wire).events()
-        assert await anext(events) == {"Action": "start"}
-        with pytest.raises(ReadFailed):
-            await anext(events)

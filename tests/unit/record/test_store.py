@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
@@ -15,12 +14,10 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from reconciler.cli.clock import SystemClock
-from reconciler.errors import Locked, StatusFolderError
+from reconciler.errors import StatusFolderError
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Bucket, Matched
 from reconciler.model.status import Statuses
-from reconciler.passes import hold_status
 from reconciler.record.fold import fold, records_of
 from reconciler.record.schema import schemas
 from reconciler.record.store import StatusStore
@@ -270,62 +267,6 @@ def test_a_reader_moves_damage_aside_when_nobody_writes(tmp_path: Path) -> None:
 def test_nothing_is_written_without_the_lock(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="without its lock"):
         store_in(tmp_path / "status").save(some())
-
-
-HOLDER = """
-import sys
-from datetime import UTC, datetime
-from pathlib import Path
-from reconciler.record.store import StatusStore
-store = StatusStore(Path(sys.argv[1]))
-with store.lock("anna@desk", now=datetime(2025, 6, 1, 12, tzinfo=UTC)):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-def holder(folder: Path) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(folder)],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-    return process
-
-
-def test_two_processes_cannot_hold_it_and_the_second_learns_who_does(tmp_path: Path) -> None:
-    store = store_in(tmp_path / "status", some())
-    with holder(tmp_path / "status") as first:
-        with pytest.raises(Locked) as refused, store.lock("me", now=b.T0):
-            pass
-        assert refused.value.holder == "anna@desk"
-        assert "2025-06-01 12:00:00" in refused.value.since
-        assert refused.value.exit_status == 6
-        first.kill()
-        first.wait()
-    with store.lock("me", now=b.T0):
-        pass
-
-
-async def test_a_waiter_gets_the_lock_when_the_holder_dies(tmp_path: Path) -> None:
-    store = store_in(tmp_path / "status", some())
-    with holder(tmp_path / "status") as first, contextlib.ExitStack() as stack:
-        first.send_signal(signal.SIGKILL)
-        await hold_status(stack, store, owner="me", timeout_s=30, clock=SystemClock())
-        assert first.wait() == -signal.SIGKILL
-
-
-def test_a_symlinked_lock_file_is_refused(tmp_path: Path) -> None:
-    store = store_in(tmp_path / "status")
-    (tmp_path / "status/.lock").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StatusFolderError) as refused, store.lock("me", now=b.T0):
-        pass
-    assert refused.value.code == "E_LOCK_FILE"
-    assert not (tmp_path / "elsewhere").exists()
 
 
 WRITER = """
