@@ -88,8 +88,10 @@ class SshConnection:
         try:
             async with asyncio.timeout(deadline_s), self._slots:
                 channel = await self._open(session)
-                channel.write(framed.payload)
-                channel.write_eof()
+                # A login shell that ends at once closes the channel first: its exit status tells.
+                with contextlib.suppress(BrokenPipeError):
+                    channel.write(framed.payload)
+                    channel.write_eof()
                 await session.ended.wait()
         except TimeoutError:
             if channel is None:
@@ -127,7 +129,8 @@ class SshConnection:
         session = _StayingSession()
         channel = await self._open(session)
         session.reader.set_transport(cast("asyncio.BaseTransport", channel))  # it pauses and resumes like one
-        channel.write(framed.payload)
+        with contextlib.suppress(BrokenPipeError):  # same
+            channel.write(framed.payload)
 
         def write(data: bytes) -> None:
             if not channel.is_closing():
