@@ -32,9 +32,7 @@ from reconciler.model.effect import (
     Target,
     UpdateContainer,
 )
-from reconciler.model.observed import SeenContainer, SeenNetwork, SeenPath
-
-ALIVE = frozenset({"running", "restarting", "paused"})
+from reconciler.model.observed import RUNNING_STATES, SeenContainer, SeenNetwork, SeenPath
 
 Repeatable = MakeDirectory | PutFile | PutMarker | PullImage | CreateVolume
 """Doing these twice is doing them once, also when the first comes late: so a lost reply means doing them again."""
@@ -74,7 +72,7 @@ def settled(effect: Effect, sight: Sight) -> Done | None:
         case RemoveContainer():
             holds = seen is None
         case StopContainer():
-            holds = seen is None or seen.live.state not in ALIVE
+            holds = seen is None or seen.live.state not in RUNNING_STATES
         case _ if seen is None:
             holds = False
         case StartContainer():

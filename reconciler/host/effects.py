@@ -12,7 +12,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from reconciler.errors import HostError, OutcomeUnknown
-from reconciler.host.engine import RUNNING, Engine, carries_ours, same_attempt
+from reconciler.host.engine import Engine, carries_ours, same_attempt
 from reconciler.host.files import HostFiles
 from reconciler.host.foreign import DockerRefused
 from reconciler.host.refusals import explain
@@ -47,7 +47,7 @@ from reconciler.model.effect import (
     Unknown,
     UpdateContainer,
 )
-from reconciler.model.observed import ImageFact, SeenContainer
+from reconciler.model.observed import RUNNING_STATES, ImageFact, SeenContainer
 
 _FORBIDDEN, _ABSENT, _CONFLICT = 403, 404, 409
 
@@ -201,7 +201,7 @@ async def _start(engine: Engine, effect: StartContainer) -> Outcome:
         return seen
     if seen.live.state == "paused":
         return NotDone("E_PAUSED", f"{seen.name} is paused", f"docker unpause {seen.full_id}, or restart it")
-    if seen.live.state in RUNNING:
+    if seen.live.state in RUNNING_STATES:
         return Done(changed=False)
     try:
         changed = await engine.send(engine.write.start_container(seen.full_id))
@@ -226,7 +226,7 @@ async def _why_not_started(engine: Engine, before: SeenContainer, refused: Docke
     now = await engine.find(before.full_id)
     if now is None:
         return NotDone("E_TARGET_GONE", f"host {engine.host}: the container {before.name} is gone", "plan again")
-    if now.live.state in RUNNING and now.live.started_at != before.live.started_at:
+    if now.live.state in RUNNING_STATES and now.live.started_at != before.live.started_at:
         return Done()
     what = f"{before.name} did not start"
     return explain(refused, what=what, also=now.live.error, otherwise="E_START_FAILED")
@@ -236,13 +236,13 @@ async def _stop(engine: Engine, effect: StopContainer) -> Outcome:
     seen = await engine.target(effect.target)
     if isinstance(seen, NotDone):
         return seen
-    if seen.live.state not in RUNNING:
+    if seen.live.state not in RUNNING_STATES:
         return Done(changed=False)
     try:
         changed = await engine.send(engine.write.stop_container(seen.full_id, grace_s=effect.grace_s))
     except DockerRefused as refused:
         now = await engine.find(seen.full_id)
-        if now is None or now.live.state not in RUNNING:
+        if now is None or now.live.state not in RUNNING_STATES:
             return Done()
         why = explain(refused, what=f"{seen.name} did not stop")
         return NotDone(
@@ -323,7 +323,7 @@ async def _remove(engine: Engine, effect: RemoveContainer) -> Outcome:
     seen = await engine.target(effect.target)
     if isinstance(seen, NotDone):
         return Done(changed=False) if seen.code == "E_TARGET_GONE" else seen
-    if seen.live.state in RUNNING:
+    if seen.live.state in RUNNING_STATES:
         return NotDone(
             "E_RUNNING", f"{seen.name} is {seen.live.state}: it is stopped before it is removed", "plan again"
         )

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from reconciler.host.docker_writer import DockerWriter, RegistryLogin
     from reconciler.host.interface import Progress
 
-RUNNING = frozenset({"running", "restarting", "paused"})
 _SERVER_ERROR = 500
 
 T = TypeVar("T")

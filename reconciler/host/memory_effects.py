@@ -7,7 +7,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from reconciler.host import memory_files as files
-from reconciler.host.engine import RUNNING, carries_ours, doubt_labels, same_attempt, same_owner, unresolved
+from reconciler.host.engine import carries_ours, doubt_labels, same_attempt, same_owner, unresolved
 from reconciler.host.memory_world import World
 from reconciler.host.supplies import image_labels_refused
 from reconciler.model.effect import (
@@ -36,7 +36,7 @@ from reconciler.model.effect import (
     UpdateContainer,
 )
 from reconciler.model.names import is_full_id, parse_derived, sandbox_uid
-from reconciler.model.observed import SeenContainer, SeenVolume
+from reconciler.model.observed import RUNNING_STATES, SeenContainer, SeenVolume
 
 
 def perform(world: World, effect: Effect, *, base_dir: str) -> Outcome:
@@ -176,7 +176,7 @@ def _start(world: World, effect: StartContainer) -> Outcome:
         return seen
     if seen.live.state == "paused":
         return NotDone("E_PAUSED", f"{seen.name} is paused", hint="docker unpause it, or remove it")
-    if seen.live.state in RUNNING:
+    if seen.live.state in RUNNING_STATES:
         return Done(changed=False)
     return _launch(world, seen)
 
@@ -221,7 +221,7 @@ def _restart(world: World, effect: RestartContainer) -> Outcome:
     seen = _target(world, effect.target)
     if isinstance(seen, NotDone):
         return seen
-    if seen.live.state in RUNNING:
+    if seen.live.state in RUNNING_STATES:
         seen = world.end(seen.full_id, exit_code=world.behaviour(seen).stop_code)
     return _launch(world, seen)
 
@@ -230,7 +230,7 @@ def _stop(world: World, effect: StopContainer) -> Outcome:
     seen = _target(world, effect.target)
     if isinstance(seen, NotDone):
         return seen
-    if seen.live.state not in RUNNING:
+    if seen.live.state not in RUNNING_STATES:
         return Done(changed=False)
     world.end(seen.full_id, exit_code=world.behaviour(seen).stop_code)
     return Done()
@@ -274,7 +274,7 @@ def _remove(world: World, effect: RemoveContainer) -> Outcome:
     seen = _target(world, effect.target)
     if isinstance(seen, NotDone):
         return Done(changed=False) if seen.code == "E_TARGET_GONE" else seen
-    if seen.live.state in RUNNING:
+    if seen.live.state in RUNNING_STATES:
         return NotDone("E_RUNNING", f"{seen.name} is {seen.live.state}: it is stopped before it is removed")
     world.drop(seen.full_id)
     return Done()
@@ -317,4 +317,4 @@ def _doubt(world: World, seen: SeenContainer, target: Existing) -> str | None:
 
 def _runs(world: World, name: str) -> bool:
     seen = world.by_name(name)
-    return seen is not None and seen.live.state in RUNNING
+    return seen is not None and seen.live.state in RUNNING_STATES

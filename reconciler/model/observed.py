@@ -13,6 +13,12 @@ from reconciler.model.snapshot import HostSnapshot
 
 State = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 
+RUNNING_STATES = frozenset({"running", "restarting", "paused"})
+"""A container in one of these has to be stopped before it can be removed."""
+
+STOPPED_STATES = frozenset({"created", "exited", "dead"})
+"""A container in one of these has no process; `removing` is in neither set."""
+
 
 class HostIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """Say which machine answered, and as whom we are there.

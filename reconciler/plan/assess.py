@@ -12,7 +12,7 @@ import msgspec
 from reconciler.model.desired import SandboxDesired
 from reconciler.model.digest import container_digest, same_version
 from reconciler.model.names import parse_derived
-from reconciler.model.observed import HostView, ImageFact, SeenPath
+from reconciler.model.observed import STOPPED_STATES, HostView, ImageFact, SeenPath
 from reconciler.model.plan import FieldChange, ResourceChange, Verb
 from reconciler.model.resource import Container, Directory, File, Network, Resource, Volume
 from reconciler.model.rule import Remedy, strongest
@@ -37,7 +37,6 @@ _VERB_OF_REMEDY = {
     Remedy.RESTART: Verb.RESTART,
     Remedy.REPLACE: Verb.REPLACE,
 }
-_STOPPED = ("created", "exited", "dead")
 _ABSENT = SeenPath(path="", kind="absent")
 
 
@@ -301,7 +300,7 @@ def _compare_state(scene: _Scene, raw: Container, owned: OwnedContainer, support
     if raw.run == "once":
         idle = live.state == "created"
         return scene.drift(f"{prefix}.state", old="created", new="started", remedy=Remedy.START) if idle else None
-    if live.state in _STOPPED:
+    if live.state in STOPPED_STATES:
         old = live.state if live.state == "created" else f"{live.state} ({live.exit_code})"
         return scene.drift(f"{prefix}.state", old=old, new="running", remedy=Remedy.START)
     if live.state == "paused":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reconciler.model.effect import Effect, Existing, RemoveContainer, StopContainer
 from reconciler.model.names import sandbox_uid
+from reconciler.model.observed import STOPPED_STATES
 from reconciler.model.plan import Apply, Do, Step
 from reconciler.plan.holdings import OwnedContainer
 
@@ -41,6 +42,6 @@ def existing(owned: OwnedContainer) -> Existing:
 def remove_container(owned: OwnedContainer, steps: StepList) -> None:
     """Stop a container with its own grace, then remove it."""
     target = existing(owned)
-    if owned.seen.live.state not in ("created", "exited", "dead"):
+    if owned.seen.live.state not in STOPPED_STATES:
         steps.effect(StopContainer(target, owned.seen.spec.stop_grace_s), f"stop {owned.seen.name}")
     steps.effect(RemoveContainer(target), f"remove {owned.seen.name}")

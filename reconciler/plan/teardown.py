@@ -11,7 +11,7 @@ import msgspec
 from reconciler.model.effect import DropPath, PutMarker, RemoveNetwork, RenameContainer, StopContainer
 from reconciler.model.marker import Marker
 from reconciler.model.names import sandbox_uid
-from reconciler.model.observed import HostView, SeenPath
+from reconciler.model.observed import STOPPED_STATES, HostView, SeenPath
 from reconciler.model.plan import Measure, Step
 from reconciler.plan.holdings import Holding, OwnedContainer
 from reconciler.plan.step_list import StepList, existing, remove_container
@@ -77,7 +77,7 @@ def bury(ending: Ending, *, tomb_epoch_s: int) -> tuple[Step, ...]:
             tomb = msgspec.structs.replace(tomb, tomb_epoch_s=(tomb.tomb_epoch_s or 0) + 1)
         taken.add(str(tomb))
         target = existing(owned)
-        if owned.seen.live.state not in ("created", "exited", "dead"):
+        if owned.seen.live.state not in STOPPED_STATES:
             steps.effect(StopContainer(target, owned.seen.spec.stop_grace_s), f"stop {owned.seen.name}")
         steps.effect(RenameContainer(target, str(tomb)), f"mark {owned.seen.name} for removal")
     return steps.finish()
