@@ -60,7 +60,7 @@ def doctor(
 async def _examine(hosts: list[HostDesired], *, at_once: int) -> dict[str, tuple[Finding, ...]]:
     """Examine hosts in parallel; a slow or dead one delays no other's findings."""
     from reconciler.host import open_gate  # noqa: PLC0415 - loads SSH and Docker
-    from reconciler.host.doctor import examine  # noqa: PLC0415 - same
+    from reconciler.host.way.doctor import examine  # noqa: PLC0415 - same
 
     gate, slots = open_gate(), asyncio.Semaphore(at_once)
 

@@ -131,7 +131,7 @@ def _draft(name: str, found: SshAlias, jump: HostDocument | None) -> Draft:
 
 def _scan(draft: Draft, jump: HostDocument | None) -> str:
     from reconciler.host import open_gate  # noqa: PLC0415 - brings SSH
-    from reconciler.host.scan import scan  # noqa: PLC0415 - same
+    from reconciler.host.way.scan import scan  # noqa: PLC0415 - same
 
     access = HostAccess(
         name=draft.name,

@@ -3,7 +3,7 @@
 `open_reader` gives what plan, status and inspect may have: it cannot change anything, down to the wire. `open_host`
 adds the one door for mutations, which opens only while the host's lock is held. Both connect with the first call, and
 again after the connection was lost. Reads come back whole or raise; mutations never raise and end as `Done`, `NotDone`
-or `Unknown`. The in-memory host in `reconciler.host.memory` speaks the same, and one contract suite checks both.
+or `Unknown`. The in-memory host in `reconciler.host.memory.host` speaks the same, and one contract suite checks both.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reconciler.host.dial import Gate
     from reconciler.host.interface import Host, Reader
+    from reconciler.host.way.dial import Gate
     from reconciler.model.access import HostAccess
 
 __all__ = ["open_gate", "open_host", "open_reader"]
@@ -22,7 +22,7 @@ __all__ = ["open_gate", "open_host", "open_reader"]
 
 def open_gate() -> Gate:
     """Bound how many logins run at once: one for a whole process, given to every host that it opens."""
-    from reconciler.host.dial import Gate  # noqa: PLC0415  # the engine's client takes 0.2 s to import
+    from reconciler.host.way.dial import Gate  # noqa: PLC0415  # the engine's client takes 0.2 s to import
 
     return Gate()
 

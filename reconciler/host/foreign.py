@@ -122,7 +122,7 @@ def session_failure(error: BaseException, host: str) -> ConnectFailed:
 
 
 def socket_failure(error: BaseException, *, host: str, path: str) -> ConnectFailed:
-    """Say why the engine's socket did not open; sshd gives no reason, so `reconciler.host.doctor` finds the cause."""
+    """Say why the engine's socket did not open; sshd gives no reason, so `way/doctor.py` finds the cause."""
     if isinstance(error, FileNotFoundError):
         return docker_socket_missing(host, path)
     if isinstance(error, PermissionError):

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, assert_never
 import msgspec
 
 from reconciler.errors import HostError, ReadFailed
-from reconciler.host.decode import decode_container
-from reconciler.host.files import printable
-from reconciler.host.replies import ContainerReply, read_reply
+from reconciler.host.docker.decode import decode_container
+from reconciler.host.docker.replies import ContainerReply, read_reply
 from reconciler.model.observed import SeenContainer
 from reconciler.model.probe import (
     ExecProbe,
@@ -32,11 +31,12 @@ from reconciler.model.probe import (
     RunningProbe,
     TcpProbe,
 )
+from reconciler.model.text import printable
 
 if TYPE_CHECKING:
-    from reconciler.host.docker import DockerReader
-    from reconciler.host.docker_writer import DockerWriter
-    from reconciler.host.link import Link
+    from reconciler.host.docker.reader import DockerReader
+    from reconciler.host.docker.writer import DockerWriter
+    from reconciler.host.way.link import Link
 
 DIAL_S = 2.0
 ANSWER_S = 5.0

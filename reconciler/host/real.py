@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from reconciler.errors import HostError, ReadFailed
-from reconciler.host.decode import decode_container, decode_image, decode_list, decode_networks, decode_volumes
-from reconciler.host.files import printable
+from reconciler.host.docker.decode import decode_container, decode_image, decode_list, decode_networks, decode_volumes
+from reconciler.host.docker.replies import InfoReply, read_reply
+from reconciler.host.files.look import FilesSeen, look_at_files
 from reconciler.host.foreign import DockerRefused
 from reconciler.host.interface import Busy, Lease, Progress, Question
-from reconciler.host.look import FilesSeen, look_at_files
-from reconciler.host.replies import InfoReply, read_reply
 from reconciler.host.together import as_read_failure, both, first_failure, together
-from reconciler.model import labels as label
 from reconciler.model.effect import Effect, NotDone, Outcome
-from reconciler.model.names import parse_derived
 from reconciler.model.observed import (
     HostIdentity,
     HostView,
@@ -28,12 +25,13 @@ from reconciler.model.observed import (
     Neighbour,
     SeenContainer,
 )
-from reconciler.model.text import bind
+from reconciler.model.ownership import is_of_fleet
+from reconciler.model.text import bind, printable
 
 if TYPE_CHECKING:
-    from reconciler.host.dial import Gate
-    from reconciler.host.docker import DockerReader
-    from reconciler.host.link import Link
+    from reconciler.host.docker.reader import DockerReader
+    from reconciler.host.way.dial import Gate
+    from reconciler.host.way.link import Link
     from reconciler.model.access import HostAccess
     from reconciler.model.probe import Probe, ProbeResult
     from reconciler.model.snapshot import HostSnapshot
@@ -128,8 +126,8 @@ class DockerReaderHost:
         self, container_ids: tuple[str, ...], *, now: Callable[[], datetime], with_docker_disk: bool = False
     ) -> HostSnapshot:
         """Collect the host's counters, twice within 200 ms for the rates. Raises `ReadFailed` or `ConnectFailed`."""
-        from reconciler.host.collector import collect  # noqa: PLC0415  # few callers need it
-        from reconciler.host.facts import add_engine_facts  # noqa: PLC0415  # same
+        from reconciler.host.measure.collector import collect  # noqa: PLC0415  # few callers need it
+        from reconciler.host.measure.facts import add_engine_facts  # noqa: PLC0415  # same
 
         link = await self._reach()
         engine = await self._engine(link)
@@ -193,7 +191,7 @@ class DockerReaderHost:
 
     async def _reach(self) -> Link:
         """Give the connection, making it when there is none or it was lost."""
-        from reconciler.host.dial import dial  # noqa: PLC0415  # the engine's client is heavy
+        from reconciler.host.way.dial import dial  # noqa: PLC0415  # the engine's client is heavy
 
         async with self._dialling:
             if self._link is not None and self._link.is_lost:
@@ -305,10 +303,10 @@ class DockerHost(DockerReaderHost):
 
     async def effect(self, effect: Effect, *, secrets: dict[str, str], progress: Progress | None = None) -> Outcome:
         """Do one effect over the connection that holds the lock. Never raises."""
-        from reconciler.host.docker_writer import RegistryLogin  # noqa: PLC0415  # plan and status change nothing
-        from reconciler.host.effects import perform  # noqa: PLC0415  # same
-        from reconciler.host.engine import Engine  # noqa: PLC0415  # same
-        from reconciler.host.files import HostFiles  # noqa: PLC0415  # same
+        from reconciler.host.docker.writer import RegistryLogin  # noqa: PLC0415  # plan and status change nothing
+        from reconciler.host.effects.engine import Engine  # noqa: PLC0415  # same
+        from reconciler.host.effects.perform import perform  # noqa: PLC0415  # same
+        from reconciler.host.files.change import HostFiles  # noqa: PLC0415  # same
 
         link = self._leased
         if self._lease is None or link is None or self._lease.lost or link.is_lost:
@@ -342,12 +340,6 @@ class DockerHost(DockerReaderHost):
         link = await self._reach()
         read, write = await link.reader(), await link.writer()
         return await self._asked(ask(probe, container, link=link, read=read, write=write))
-
-
-def is_of_fleet(name: str, labels: dict[str, str], *, fleet: str) -> bool:
-    """Tell whether an object claims to be a fleet's, by its label or by its name; that alone proves nothing."""
-    derived = parse_derived(name)
-    return labels.get(label.PREFIX + "fleet") == fleet or (derived is not None and derived.fleet == fleet)
 
 
 def _identity(files: FilesSeen, facts: EngineFacts) -> HostIdentity:

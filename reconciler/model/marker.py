@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from reconciler.model.text import printable
+
 MARKER_NAME = ".reconciler.json"
 
 
@@ -44,3 +46,12 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
     origin: Literal["spec", "adhoc"] = "spec"
     phase: Literal["present", "expired"] = "present"
     adopted: dict[str, str] = {}
+
+
+def read_marker(content: str) -> Marker | str:
+    """Read a marker, or say in words why it cannot be taken as one."""
+    try:
+        marker = msgspec.json.decode(content, type=Marker)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        return f"it cannot be read: {printable(str(error))[:200]}"
+    return marker if marker.version == 1 else f"it is of version {marker.version}, which this program does not know"

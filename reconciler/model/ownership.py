@@ -11,6 +11,8 @@ from reconciler.model.marker import Marker
 from reconciler.model.names import DerivedName, Key, is_full_id, parse_derived, sandbox_uid
 from reconciler.model.observed import ImageAbsent, ImageFact, SeenContainer
 
+_OWNER = ("fleet", "sandbox", "uid", "kind", "resource")
+
 
 class Ours(msgspec.Struct, frozen=True, tag="ours"):
     """Hold the proof that an object is this fleet's.
@@ -63,12 +65,12 @@ def prove_container(
     name = parse_derived(seen.name)
     if name is not None and name.fleet == fleet and _is_adopted(seen, name=name, markers=markers):
         return Ours(name=name, labels=None)
-    if not any(key.startswith(label.PREFIX) for key in seen.labels):
+    if not carries_ours(seen.labels):
         return Theirs(owner=owner_of(seen.labels))
     image = images.get(seen.image_id)
     if not isinstance(image, ImageFact):
         return Unprovable(why=f"its image {seen.image_id} could not be read, so its labels may be the image's")
-    if any(key.startswith(label.PREFIX) for key in image.labels):
+    if carries_ours(image.labels):
         return Unprovable(why="its image carries labels of the reconciler, so its own prove nothing")
     return prove_labels(seen.name, seen.labels, fleet=fleet)
 
@@ -103,3 +105,55 @@ def owner_of(labels: Mapping[str, str]) -> str:
         return f"fleet {fleet}"
     project = labels.get("com.docker.compose.project")
     return f"compose project {project}" if project is not None else "somebody else"
+
+
+def carries_ours(labels: Mapping[str, str]) -> bool:
+    """Tell whether any label begins with our prefix."""
+    return any(name.startswith(label.PREFIX) for name in labels)
+
+
+def doubt_container(seen: SeenContainer, image: ImageFact | None, *, uid: str) -> str | None:
+    """Say why a container is not proved to belong to the sandbox with this uid, or None.
+
+    This is the last look before a container is changed, where no marker is at hand: one that was adopted carries no
+    labels of ours, and is taken by its full id, which a marker named, and by its derived name.
+
+    Args:
+        seen: as just inspected.
+        image: what its image brings along, or None when that cannot be read.
+        uid: of the sandbox that it should belong to.
+    """
+    if not carries_ours(seen.labels):
+        name = parse_derived(seen.name)
+        derived = None if name is None else sandbox_uid(name.fleet, name.sandbox)
+        return None if derived == uid else f"neither its labels nor its name say that it is {uid}'s"
+    if image is None:
+        return f"its image {seen.image_id} cannot be read, so its labels may be the image's"
+    if carries_ours(image.labels):
+        return "its image carries labels of the reconciler, so its own prove nothing"
+    return doubt_labels(seen.name, seen.labels, uid=uid)
+
+
+def doubt_labels(name: str, labels: Mapping[str, str], *, uid: str) -> str | None:
+    """Say why labels do not prove that an object of this name belongs to the sandbox with this uid, or None."""
+    proof = prove_labels(name, labels, fleet=labels.get(label.PREFIX + "fleet", ""))
+    if not isinstance(proof, Ours) or proof.labels is None:
+        return f"its labels and its name {name!r} do not prove that it belongs to {uid}"
+    return None if proof.labels.uid == uid else f"its labels say that it belongs to {proof.labels.uid}, not to {uid}"
+
+
+def same_owner(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Tell whether two sets of labels name the same resource of the same sandbox of the same fleet."""
+    return all(one.get(label.PREFIX + name) == other.get(label.PREFIX + name) for name in _OWNER)
+
+
+def same_attempt(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Tell whether both were written by the same step of the same pass."""
+    attempt = one.get(label.PREFIX + "attempt")
+    return attempt is not None and attempt == other.get(label.PREFIX + "attempt") and same_owner(one, other)
+
+
+def is_of_fleet(name: str, labels: Mapping[str, str], *, fleet: str) -> bool:
+    """Tell whether an object claims to be a fleet's, by its label or by its name; that alone proves nothing."""
+    derived = parse_derived(name)
+    return labels.get(label.PREFIX + "fleet") == fleet or (derived is not None and derived.fleet == fleet)

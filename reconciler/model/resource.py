@@ -162,5 +162,10 @@ class Container(msgspec.Struct, frozen=True, kw_only=True, tag="container"):
         """Give its key inside the sandbox."""
         return Key("containers", self.name)
 
+    @property
+    def first_network(self) -> str | None:
+        """Pick the network that it is created in: the first by name, or None for the engine's own."""
+        return min(self.networks, default=None)
+
 
 Resource = Directory | File | Volume | Network | Container

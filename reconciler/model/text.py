@@ -49,6 +49,14 @@ class Template(msgspec.Struct, frozen=True, tag="template"):
 Text = str | Template
 
 
+class Unbound(ValueError):
+    """Report that a value was still symbolic when it had to be sent; `name` is e.g. `secret:hub-token`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"${{{name}}} has no value")
+        self.name = name
+
+
 def late_names(value: object) -> frozenset[str]:
     """Collect the names of every late value anywhere inside a value."""
     if isinstance(value, Template):
@@ -113,3 +121,15 @@ def _bind_template(template: Template, bindings: Mapping[str, str]) -> Text:
         return ""
     first = parts[0]
     return first if len(parts) == 1 and isinstance(first, str) else Template(tuple(parts))
+
+
+def plain(text: Text) -> str:
+    """Give bound text as it is. Raises `Unbound` when a late value is left."""
+    if isinstance(text, Template):
+        raise Unbound(next((part.name for part in text.parts if isinstance(part, Late)), "nothing"))
+    return text
+
+
+def printable(text: str, *, kept: str = "") -> str:
+    """Escape every control character but those of `kept`, so that no host writes to anybody's terminal."""
+    return "".join(char if char.isprintable() or char in kept else f"\\x{ord(char):02x}" for char in text)

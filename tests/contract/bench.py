@@ -15,9 +15,9 @@ from msgspec.structs import replace
 
 from reconciler.host import open_gate, open_host
 from reconciler.host.interface import Host, Question
-from reconciler.host.memory import MemoryHost
-from reconciler.host.memory_parts import Behaviour, ManualClock
-from reconciler.host.memory_world import World
+from reconciler.host.memory.host import MemoryHost
+from reconciler.host.memory.parts import Behaviour, ManualClock
+from reconciler.host.memory.world import World
 from reconciler.model.access import HostAccess
 from reconciler.model.observed import HostView, SeenVolume
 from reconciler.model.resource import Container, Published

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from reconciler.host.keys import read_identity
+from reconciler.host.way.keys import read_identity
 from tests.integration.ways import appears, way_to
 from tests.lab.host import LabHost
 from tests.lab.proxy import Proxy

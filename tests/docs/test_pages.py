@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 
 from reconciler.cli import exits
-from reconciler.host.doctor import CHECKS
+from reconciler.host.way.doctor import CHECKS
 from reconciler.model.plan import Bucket, Verb
 from reconciler.model.status import ConditionType, Health, Reason, Sync
 from tests.docs.pages import DOCS, PAGES, ROOT, anchors, links

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from reconciler.host.files import HostFiles
-from reconciler.host.look import FilesSeen, look_at_files
+from reconciler.host.files.change import HostFiles
+from reconciler.host.files.look import FilesSeen, look_at_files
 from reconciler.host.shell import Shell
 from reconciler.model.effect import DropPath, MakeDirectory, Outcome, PutFile, PutMarker
 from tests.builders import a_marker

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from reconciler.host.local_shell import LocalShell
 from reconciler.host.shell import BOOTSTRAP, Completed, frame, unframe
+from reconciler.host.shell.local import LocalShell
 from tests.lab.command import run
 from tests.lab.packages import Programs
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import ReadFailed
-from reconciler.host.collector import collect, look
-from reconciler.host.facts import add_engine_facts, decode_snapshot
-from reconciler.host.held_shell import HeldShell
-from reconciler.host.local_shell import LocalShell
+from reconciler.host.measure.collector import collect, look
+from reconciler.host.measure.facts import add_engine_facts, decode_snapshot
 from reconciler.host.scripts import load_script
+from reconciler.host.shell.held import HeldShell
+from reconciler.host.shell.local import LocalShell
 from reconciler.model.snapshot import HostSnapshot, SandboxUse
 from tests.integration.ways import linked, way_to
 from tests.lab.host import LabHost
@@ -207,13 +207,13 @@ async def test_a_look_ends_with_its_deadline_and_the_next_one_works(
     slow = tmp_path / "grep"
     slow.write_text("#!/bin/sh\nexec sleep 60\n")
     slow.chmod(0o755)
-    monkeypatch.setattr("reconciler.host.collector._LOOK_S", 0.5)
+    monkeypatch.setattr("reconciler.host.measure.collector._LOOK_S", 0.5)
     held = HeldShell(LocalShell("h1", search_path=f"{tmp_path}:/usr/bin:/bin"))
     with pytest.raises(ReadFailed) as caught:
         await look(held, base_dir="/", docker_root=None)
     assert caught.value.code == "E_EXEC_DEADLINE"
     slow.unlink()
-    monkeypatch.setattr("reconciler.host.collector._LOOK_S", 10)
+    monkeypatch.setattr("reconciler.host.measure.collector._LOOK_S", 10)
     assert (await look(held, base_dir="/", docker_root=None)).splitlines()[-1].startswith(b"END")
     await held.close()
 

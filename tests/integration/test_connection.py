@@ -14,8 +14,8 @@ import asyncssh
 import pytest
 
 from reconciler.errors import ConnectFailed
-from reconciler.host.dial import Gate
-from reconciler.host.scan import scan
+from reconciler.host.way.dial import Gate
+from reconciler.host.way.scan import scan
 from tests.integration.ways import linked, refusal, way_to
 from tests.lab.apt import Suite
 from tests.lab.config import HostOptions

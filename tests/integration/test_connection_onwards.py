@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.errors import ConnectFailed, ReadFailed
-from reconciler.host.dial import Gate, dial
+from reconciler.host.way.dial import Gate, dial
 from tests.integration.ways import linked, refusal, way_to
 from tests.lab.config import HostOptions
 from tests.lab.host import LabHost

@@ -12,11 +12,11 @@ import aiohttp
 import pytest
 
 from reconciler.errors import ConnectFailed, HostError, OutcomeUnknown, ReadFailed
-from reconciler.host.docker import DockerReader
-from reconciler.host.docker_writer import DockerWriter, RegistryLogin
+from reconciler.host.docker.reader import DockerReader
+from reconciler.host.docker.wire import ReadOnlyViolation
+from reconciler.host.docker.writer import DockerWriter, RegistryLogin
 from reconciler.host.foreign import DockerRefused
-from reconciler.host.link import Link
-from reconciler.host.wire import ReadOnlyViolation
+from reconciler.host.way.link import Link
 from tests.integration.ways import linked, way_to
 from tests.lab.host import LabHost
 from tests.lab.proxy import Proxy

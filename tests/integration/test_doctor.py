@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.host.dial import Gate
-from reconciler.host.doctor import CHECKS, examine
+from reconciler.host.way.dial import Gate
+from reconciler.host.way.doctor import CHECKS, examine
 from reconciler.model.access import Finding, HostAccess
 from tests.integration.ways import way_to
 from tests.lab.host import LabHost

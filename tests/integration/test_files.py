@@ -15,8 +15,8 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.errors import ReadFailed
-from reconciler.host.files import HostFiles
-from reconciler.host.look import decode_look
+from reconciler.host.files.change import HostFiles
+from reconciler.host.files.look import decode_look
 from reconciler.host.scripts import load_script
 from reconciler.host.shell import Shell
 from reconciler.model.effect import Done, NotDone, PutFile

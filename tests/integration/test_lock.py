@@ -10,10 +10,10 @@ import pytest
 
 from reconciler.errors import ReadFailed
 from reconciler.host.interface import Busy
-from reconciler.host.local_shell import LocalShell
 from reconciler.host.lock import HostLease, hold
 from reconciler.host.scripts import load_script
 from reconciler.host.shell import Shell
+from reconciler.host.shell.local import LocalShell
 from tests.integration.ways import linked, way_to
 from tests.lab.host import LabHost
 from tests.lab.world import wait_until

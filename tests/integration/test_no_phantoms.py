@@ -15,9 +15,9 @@ import aiohttp
 import pytest
 from msgspec.structs import replace
 
-from reconciler.host.decode import decode_container, decode_image
-from reconciler.host.requests import create_body, update_body
-from reconciler.host.wire import Wire, quoted
+from reconciler.host.docker.decode import decode_container, decode_image
+from reconciler.host.docker.requests import create_body, update_body
+from reconciler.host.docker.wire import Wire, quoted
 from reconciler.model.completion import complete
 from reconciler.model.observed import ImageFact, SeenContainer
 from reconciler.model.resource import Container, Healthcheck, LogPolicy, Mount, Published, Ulimit

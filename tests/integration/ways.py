@@ -12,8 +12,8 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.errors import ConnectFailed, HostError
-from reconciler.host.dial import Gate, dial
-from reconciler.host.link import Link
+from reconciler.host.way.dial import Gate, dial
+from reconciler.host.way.link import Link
 from reconciler.model.access import HostAccess
 from tests.lab.host import LabHost
 from tests.lab.world import wait_until

@@ -14,12 +14,12 @@ from msgspec.structs import replace
 
 from reconciler.apply.made import MadeContainers
 from reconciler.errors import ReadFailed
-from reconciler.host.memory import MemoryHost
-from reconciler.host.memory_effects import perform
-from reconciler.host.memory_faults import Fault
-from reconciler.host.memory_parts import ManualClock
-from reconciler.host.memory_probes import answer
-from reconciler.host.memory_world import World
+from reconciler.host.memory.effects import perform
+from reconciler.host.memory.faults import Fault
+from reconciler.host.memory.host import MemoryHost
+from reconciler.host.memory.parts import ManualClock
+from reconciler.host.memory.probes import answer
+from reconciler.host.memory.world import World
 from reconciler.model.desired import Desired, HostDesired
 from reconciler.model.effect import Done, NotDone, Outcome, Unknown
 from reconciler.model.observed import Observed

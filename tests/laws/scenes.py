@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from reconciler.host.memory_world import World
+from reconciler.host.memory.world import World
 from reconciler.model.desired import Desired, SandboxDesired
 from reconciler.model.marker import MARKER_NAME
 from reconciler.model.names import sandbox_uid

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.errors import HostError, ReadFailed
-from reconciler.host.memory_faults import ReadFault
+from reconciler.host.memory.faults import ReadFault
 from reconciler.model.observed import Unreachable
 from reconciler.model.plan import Bucket
 from tests import builders as b

@@ -14,9 +14,9 @@ import msgspec
 
 from reconciler.apply import Interrupt, Observer, apply
 from reconciler.host.interface import Host
-from reconciler.host.memory import MemoryHost
-from reconciler.host.memory_faults import Fault
-from reconciler.host.memory_world import World
+from reconciler.host.memory.faults import Fault
+from reconciler.host.memory.host import MemoryHost
+from reconciler.host.memory.world import World
 from reconciler.model.delta import ProvisionDelta
 from reconciler.model.desired import Limits
 from reconciler.model.effect import CreateContainer, Made, Outcome, StartContainer

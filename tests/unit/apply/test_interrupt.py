@@ -2,8 +2,8 @@
 
 import asyncio
 
-from reconciler.host.memory_faults import EffectFault, Refuse
-from reconciler.host.memory_parts import Behaviour
+from reconciler.host.memory.faults import EffectFault, Refuse
+from reconciler.host.memory.parts import Behaviour
 from reconciler.model.desired import Limits
 from reconciler.model.effect import NotDone, Unknown
 from tests import builders as b

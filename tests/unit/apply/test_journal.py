@@ -3,7 +3,7 @@
 import pytest
 
 from reconciler.errors import StatusFolderError
-from reconciler.host.memory_faults import EffectFault, LostRequest
+from reconciler.host.memory.faults import EffectFault, LostRequest
 from reconciler.model.effect import Done, NotDone, Outcome
 from reconciler.model.plan import Apply, Step
 from tests.unit.apply.stage import Lines, Stage, acting, create, creating, play

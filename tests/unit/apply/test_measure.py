@@ -9,9 +9,9 @@ import pytest
 from reconciler.apply.measure import build_delta, read_samples
 from reconciler.apply.sampler import Sampler
 from reconciler.errors import ReadFailed
-from reconciler.host.memory import MemoryHost
-from reconciler.host.memory_faults import ReadFault
-from reconciler.host.memory_parts import Behaviour
+from reconciler.host.memory.faults import ReadFault
+from reconciler.host.memory.host import MemoryHost
+from reconciler.host.memory.parts import Behaviour
 from reconciler.model.desired import Limits
 from reconciler.model.plan import Verb
 from reconciler.model.snapshot import HostSnapshot

@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from reconciler.errors import ReadFailed
-from reconciler.host import memory_faults as fault
 from reconciler.host.interface import Progress
-from reconciler.host.memory import MemoryHost
-from reconciler.host.memory_faults import EffectFault, LostReply, LostRequest, ReadFault, Refuse, Trouble
-from reconciler.host.memory_parts import Behaviour
+from reconciler.host.memory import faults as fault
+from reconciler.host.memory.faults import EffectFault, LostReply, LostRequest, ReadFault, Refuse, Trouble
+from reconciler.host.memory.host import MemoryHost
+from reconciler.host.memory.parts import Behaviour
 from reconciler.model.effect import (
     ConnectNetwork,
     CreateNetwork,

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from reconciler.errors import ReadFailed
-from reconciler.host.memory_faults import ReadFault
-from reconciler.host.memory_parts import Behaviour
+from reconciler.host.memory.faults import ReadFault
+from reconciler.host.memory.parts import Behaviour
 from reconciler.model.effect import NotDone, UpdateContainer
 from reconciler.model.plan import Apply, Await
 from tests import builders as b

@@ -2,9 +2,9 @@
 
 import pytest
 
-from reconciler.host.memory import MemoryHost
-from reconciler.host.memory_faults import EffectFault, Refuse
-from reconciler.host.memory_parts import Behaviour
+from reconciler.host.memory.faults import EffectFault, Refuse
+from reconciler.host.memory.host import MemoryHost
+from reconciler.host.memory.parts import Behaviour
 from reconciler.model.effect import Existing, NotDone, RemoveContainer, RenameContainer, StopContainer
 from reconciler.model.observed import SeenContainer
 from reconciler.model.plan import Action, Apply, Await, Verb

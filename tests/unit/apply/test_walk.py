@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from reconciler.errors import ConnectFailed
-from reconciler.host.memory import MemoryHost
-from reconciler.host.memory_faults import EffectFault, LostRequest, ReadFault, Refuse, Slow
-from reconciler.host.memory_parts import Behaviour
+from reconciler.host.memory.faults import EffectFault, LostRequest, ReadFault, Refuse, Slow
+from reconciler.host.memory.host import MemoryHost
+from reconciler.host.memory.parts import Behaviour
 from reconciler.model.desired import Limits
 from reconciler.model.effect import NotDone
 from reconciler.model.outcome import PassEnded

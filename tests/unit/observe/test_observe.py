@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from reconciler.errors import ConnectFailed, ReadFailed
-from reconciler.host.memory import MemoryHost
-from reconciler.host.memory_faults import Fault, ReadFault, Verb
-from reconciler.host.memory_world import World
+from reconciler.host.memory.faults import Fault, ReadFault, Verb
+from reconciler.host.memory.host import MemoryHost
+from reconciler.host.memory.world import World
 from reconciler.model.desired import Admission, Desired, Limits
 from reconciler.model.observed import ImageAbsent, Observed, Reachable, Unreachable
 from reconciler.model.record import Records

@@ -1,0 +1,193 @@
+"""Look at and change files on a host: fixed scripts, every path and content on standard input, anchored below a root.
+
+Nothing goes through a symbolic link, and nothing outside the root that the caller names is written or removed: the
+scripts walk down from it, compare where they stand with where they should, and act on a name in that folder only.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from reconciler.errors import ConnectFailed, HostError
+from reconciler.host.scripts import load_script
+from reconciler.model.effect import (
+    Done,
+    DropPath,
+    MakeDirectory,
+    NotDone,
+    Outcome,
+    PutFile,
+    PutMarker,
+    Unknown,
+)
+from reconciler.model.marker import MARKER_NAME
+from reconciler.model.text import plain, printable
+
+if TYPE_CHECKING:
+    from reconciler.host.shell import Completed, Shell
+
+FILES_DEADLINE_S = 30.0
+DROP_DEADLINE_S = 300.0
+"""A tree of a million files takes minutes to remove."""
+
+CONTENT_LIMIT_BYTES = 16 * 1024 * 1024
+MARKER_MODE = "0600"
+OWN_FOLDER_MODE = "0700"
+
+_MODE = re.compile(r"[0-7]{3,4}", re.ASCII)
+_INODE = re.compile(r"\d{1,20}:\d{1,20}", re.ASCII)
+_UID = re.compile(r"[0-9a-f]{8}")
+_PATH_MAX = 4096
+_HINTS = {
+    "E_BASE_DIR": "baseDir must be a folder of the SSH user alone, reached through no symbolic link",
+    "E_PATH_LINK": "a symbolic link is never followed; remove it, or name the real path in the spec",
+    "E_PATH_OWNER": "only its owner or root can change it; let the SSH user own it, or remove it there by hand",
+    "E_PATH_CHANGED": "plan again",
+    "E_PATH_MISSING": "declare it under `directories`, or make it on the host",
+    "E_PATH_MOUNT": "unmount it there first",
+    "E_HOST_DISK": "free space on the host; `reconcile inspect host` shows its disks",
+    "E_HOST_PERMISSION": "the SSH user must be allowed to write there",
+}
+_TRANSIENT = frozenset({"E_HOST_DISK", "E_HOST_CUT"})
+
+
+class Runs(Protocol):
+    """Run a script with data on its standard input; a shell of one host does."""
+
+    async def run(self, script: str, *, args: tuple[str, ...] = (), stdin: bytes = b"", deadline_s: float) -> Completed:
+        """Run a script to its end."""
+
+
+class Spot(msgspec.Struct, frozen=True, kw_only=True):
+    """Name one entry below a root: the folders on the way, and the last name (both empty for the root itself)."""
+
+    root: str
+    folders: str
+    name: str
+
+    @property
+    def whole(self) -> str:
+        """Give folders and name in one, relative to the root."""
+        return f"{self.folders}/{self.name}".strip("/")
+
+
+class HostFiles:
+    """Change files on one host.
+
+    Args:
+        shell: the connection's own, since its lock must fence the change.
+        base_dir: absolute and canonical; the only root that is made where it is missing.
+    """
+
+    def __init__(self, shell: Shell, *, base_dir: str) -> None:
+        self._shell = shell
+        self._base_dir = base_dir
+
+    async def make_directory(self, effect: MakeDirectory) -> Outcome:
+        """Make a directory and what is missing above it below its root, or set its mode."""
+        spot = find_spot(plain(effect.path), root=effect.root)
+        mode = read_mode(effect.mode)
+        if isinstance(spot, NotDone) or isinstance(mode, NotDone):
+            return spot if isinstance(spot, NotDone) else _first_refusal(mode)
+        return await self._run("mkdir", (spot.root, spot.whole, mode, self._kind(spot.root)), what=effect.path)
+
+    async def put_file(self, effect: PutFile) -> Outcome:
+        """Write a file atomically into a folder that is there."""
+        content = plain(effect.content).encode()
+        return await self._put(effect.path, content, mode=effect.mode, root=effect.root, missing="need")
+
+    async def put_marker(self, effect: PutMarker) -> Outcome:
+        """Write a sandbox's marker, making its folder, base_dir and the host's id where they are missing."""
+        if not _UID.fullmatch(effect.marker.uid):
+            return NotDone("E_PATH_OUTSIDE", f"{effect.marker.uid!r} is no uid, so it names no folder of ours")
+        path = f"{effect.base_dir}/{effect.marker.uid}/{MARKER_NAME}"
+        content = msgspec.json.encode(effect.marker) + b"\n"
+        return await self._put(path, content, mode=MARKER_MODE, root=effect.base_dir, missing="make")
+
+    async def drop_path(self, effect: DropPath) -> Outcome:
+        """Remove one path, by way of a trash folder that only we can enter."""
+        spot = find_spot(plain(effect.path), root=effect.root)
+        if isinstance(spot, NotDone):
+            return spot
+        if not spot.name:
+            return NotDone("E_PATH_OUTSIDE", f"{effect.path} is the root itself")
+        if effect.inode is not None and not _INODE.fullmatch(effect.inode):
+            return NotDone("E_PATH_CHANGED", f"{effect.inode!r} is no device and inode", _HINTS["E_PATH_CHANGED"])
+        args = (spot.root, spot.folders, spot.name, effect.inode or "-")
+        return await self._run("drop", args, what=effect.path, deadline_s=DROP_DEADLINE_S)
+
+    async def _put(self, path: str, content: bytes, *, mode: str, root: str, missing: str) -> Outcome:
+        spot = find_spot(path, root=root)
+        bits = read_mode(mode)
+        if isinstance(spot, NotDone) or isinstance(bits, NotDone):
+            return spot if isinstance(spot, NotDone) else _first_refusal(bits)
+        if not spot.name:
+            return NotDone("E_PATH_KIND", f"{path} is the root itself, not a file in it")
+        if len(content) > CONTENT_LIMIT_BYTES:
+            return NotDone("E_FILE_SIZE", f"{path}: {len(content)} bytes; at most {CONTENT_LIMIT_BYTES} are written")
+        args = (spot.root, spot.folders, spot.name, bits, str(len(content)), self._kind(root), missing)
+        return await self._run("put", args, what=path, stdin=content)
+
+    def _kind(self, root: str) -> str:
+        return "own" if root == self._base_dir else "given"
+
+    async def _run(
+        self,
+        script: str,
+        args: tuple[str, ...],
+        *,
+        what: str,
+        stdin: bytes = b"",
+        deadline_s: float = FILES_DEADLINE_S,
+    ) -> Outcome:
+        try:
+            done = await self._shell.run(
+                load_script("anchor") + load_script(script), args=args, stdin=stdin, deadline_s=deadline_s
+            )
+        except ConnectFailed as error:
+            return NotDone(error.code, error.message, error.hint, transient=error.transient)
+        except HostError as error:
+            return Unknown(error.message)
+        return read_answer(done, host=self._shell.host, what=what)
+
+
+def read_answer(done: Completed, *, host: str, what: str) -> Outcome:
+    """Read the one line that a changing script answers with; anything else leaves its outcome unknown."""
+    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    if done.exit_status != 0 or len(lines) != 2 or lines[1] != "END":  # noqa: PLR2004  # answer and END
+        said = printable(done.stderr.decode("utf-8", "replace").strip()[-200:])
+        return Unknown(f"host {host}: {what}: the script ended with status {done.exit_status} and no answer {said}")
+    word, _, rest = lines[0].partition(" ")
+    if word == "done":
+        return Done(changed=rest not in {"same", "gone"})
+    code, _, why = rest.partition(" ")
+    message = f"host {host}: {what}: {printable(why)}"
+    return NotDone(code, message, _HINTS.get(code), transient=code in _TRANSIENT)
+
+
+def find_spot(path: str, *, root: str) -> Spot | NotDone:
+    """Split a path at its root, or say why it does not lie below it."""
+    for text in (root, path):
+        if not text.startswith("/") or posixpath.normpath(text) != text or len(text) > _PATH_MAX:
+            return NotDone("E_PATH_OUTSIDE", f"{printable(text)!r} is not an absolute path in its shortest form")
+        if printable(text) != text:
+            return NotDone("E_PATH_OUTSIDE", f"{printable(text)!r} holds control characters")
+    if root.count("/") < 1 or root in {"/", "//"} or not (path == root or path.startswith(f"{root}/")):
+        return NotDone("E_PATH_OUTSIDE", f"{path} does not lie below {root}")
+    folders, _, name = path[len(root) + 1 :].rpartition("/")
+    return Spot(root=root, folders=folders, name=name)
+
+
+def read_mode(text: str) -> str | NotDone:
+    """Write a mode such as `0750` as `stat` does, `750`."""
+    if not _MODE.fullmatch(text):
+        return NotDone("E_MODE", f"{text!r} is no mode such as 0750")
+    return format(int(text, 8), "o")
+
+
+def _first_refusal(*found: Spot | str | NotDone) -> NotDone:
+    return next(one for one in found if isinstance(one, NotDone))

@@ -1,0 +1,205 @@
+"""Ask one fixed script who we are on a host and what stands there, and decode its answer. The decoding is pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from reconciler.errors import ReadFailed
+from reconciler.host.files.change import Runs
+from reconciler.host.scripts import load_script
+from reconciler.model.marker import MARKER_NAME, read_marker
+from reconciler.model.observed import SeenMarker, SeenPath
+from reconciler.model.text import printable
+
+LOOK_DEADLINE_S = 30.0
+MARKER_LIMIT_BYTES = 65_536
+PATHS_MAX = 20_000
+
+Kind = Literal["directory", "file", "symlink", "other"]
+_KINDS: dict[int, Kind] = {0o040000: "directory", 0o100000: "file", 0o120000: "symlink"}
+_SEEN = re.compile(r"seen ([0-9a-f]+) (\d+) (\d+) (\d+) (-?\d+) (\d+:\d+) (.+)", re.ASCII)
+_ABSENT = (": No such file or directory", ": Not a directory")
+_HOST_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class FilesSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold one whole answer: who we are there, and what stands where.
+
+    Attributes:
+        base_dir: absolute, with `${host.home}` filled in.
+        host_id: what `<base_dir>/.host-id` says, or None when it was never written.
+        clock_epoch_s: the host's clock during the look.
+        paths: by path, each that was asked.
+    """
+
+    home: str
+    uid: int
+    gid: int
+    base_dir: str
+    host_id: str | None
+    machine_id: str | None
+    boot_id: str | None
+    clock_epoch_s: float
+    markers: tuple[SeenMarker, ...] = ()
+    paths: dict[str, SeenPath] = {}
+
+
+async def look_at_files(
+    shell: Runs,
+    *,
+    host: str,
+    base_dir: str,
+    markers: bool = False,
+    paths: Iterable[str] = (),
+    hashed: Iterable[str] = (),
+) -> FilesSeen:
+    """Look once. `base_dir` may begin with `${host.home}`, which only the host can fill in.
+
+    Raises:
+        ReadFailed: anything at all could not be read, or the answer was cut short.
+        ConnectFailed: there is no session.
+    """
+    asked, digested = tuple(dict.fromkeys((*paths, *hashed))), tuple(dict.fromkeys(hashed))
+    bad = [path for path in (base_dir, *asked) if printable(path) != path]
+    if bad or len(asked) > PATHS_MAX:
+        why = f"{printable(bad[0])!r} holds control characters" if bad else f"more than {PATHS_MAX} paths were asked"
+        raise ReadFailed(f"host {host}: {why}", code="E_PATH")
+    lines = [f"base {base_dir}", *(["markers"] if markers else [])]
+    lines += [f"path {path}" for path in asked] + [f"hash {path}" for path in digested]
+    done = await shell.run(load_script("look"), stdin="\n".join([*lines, ""]).encode(), deadline_s=LOOK_DEADLINE_S)
+    return decode_look(done.stdout, host=host, asked=asked)
+
+
+def decode_look(output: bytes, *, host: str, asked: tuple[str, ...] = ()) -> FilesSeen:
+    """Decode what the script printed.
+
+    Raises:
+        ReadFailed: `E_HOST_REPLY` when the closing line is absent or counts other lines than arrived; `E_BASE_DIR`
+            when base_dir is not ours alone; `E_HOST_FILES` when anything could not be looked at.
+    """
+    lines = output.decode("utf-8", "surrogateescape").split("\n")
+    if lines[-2:] != [f"END {len(lines) - 2}", ""]:
+        raise ReadFailed(
+            f"host {host}: the look at its files was cut short ({len(output)} bytes, no closing line)",
+            code="E_HOST_REPLY",
+            hint="look again",
+            transient=True,
+        )
+    facts: dict[str, str] = {}
+    seen: dict[str, SeenPath] = {}
+    contents: dict[str, str] = {}
+    sums: dict[str, str] = {}
+    for line in lines[:-2]:
+        word, _, rest = line.partition(" ")
+        if word == "seen":
+            path = _seen(line, host=host)
+            seen[path.path] = path
+        elif word == "marker":
+            name, _, content = rest.partition(" ")
+            contents[name] = content
+        elif word == "sum":
+            digest, _, name = rest.partition("  ")
+            sums[name] = digest
+        elif word == "fault":
+            raise ReadFailed(
+                f"host {host}: {printable(rest)}",
+                code="E_BASE_DIR",
+                hint="baseDir must be a folder of the SSH user alone, reached through no symbolic link",
+            )
+        elif word == "stat:":
+            if not line.endswith(_ABSENT):
+                raise ReadFailed(f"host {host}: {printable(rest)}", code="E_HOST_FILES", hint="see who may read it")
+        else:
+            facts[word] = rest
+    return _gather(facts, seen, contents, sums, asked=asked, host=host)
+
+
+def _gather(
+    facts: dict[str, str],
+    seen: dict[str, SeenPath],
+    contents: dict[str, str],
+    sums: dict[str, str],
+    *,
+    asked: tuple[str, ...],
+    host: str,
+) -> FilesSeen:
+    try:
+        uid, gid = (int(text) for text in facts["user"].split())
+        base_dir, home = facts["base"], facts["home"]
+        clock = float(facts["clock"])
+    except (KeyError, ValueError) as error:
+        raise ReadFailed(
+            f"host {host}: the look at its files lacks what every host has ({printable(str(error))})",
+            code="E_HOST_REPLY",
+        ) from error
+    host_id = facts.get("host-id")
+    if host_id is not None and not _HOST_ID.fullmatch(host_id):
+        raise ReadFailed(
+            f"host {host}: {base_dir}/.host-id does not hold 32 hex digits",
+            code="E_HOST_IDENTITY",
+            hint="if this is the right machine, restore the file from a backup, or remove it and run "
+            "`reconcile host accept`",
+        )
+    known = {path: seen.get(path, SeenPath(path=path, kind="absent")) for path in asked}
+    return FilesSeen(
+        home=home,
+        uid=uid,
+        gid=gid,
+        base_dir=base_dir,
+        host_id=host_id,
+        machine_id=facts.get("machine"),
+        boot_id=facts.get("boot"),
+        clock_epoch_s=clock,
+        markers=_markers(base_dir, seen, contents),
+        paths={path: msgspec.structs.replace(one, sha256=sums.get(path)) for path, one in known.items()},
+    )
+
+
+def _seen(line: str, *, host: str) -> SeenPath:
+    found = _SEEN.fullmatch(line)
+    if found is None:
+        raise ReadFailed(f"host {host}: {printable(line)[:200]!r} is no line of a look", code="E_HOST_REPLY")
+    mode, uid, gid, size, modified, inode, path = found.groups()
+    bits = int(mode, 16)
+    return SeenPath(
+        path=path,
+        kind=_KINDS.get(bits & 0o170000, "other"),
+        mode=format(bits & 0o7777, "04o"),
+        uid=int(uid),
+        gid=int(gid),
+        size_bytes=int(size),
+        modified_epoch_s=float(modified),
+        inode=inode,
+    )
+
+
+def _markers(base_dir: str, seen: dict[str, SeenPath], contents: dict[str, str]) -> tuple[SeenMarker, ...]:
+    folder = re.compile(re.escape(base_dir) + r"/([0-9a-f]{8})")
+    found = ((match[1], path) for path in seen if (match := folder.fullmatch(path)))
+    return tuple(_marker(name, path, seen, contents) for name, path in sorted(found))
+
+
+def _marker(folder: str, path: str, seen: dict[str, SeenPath], contents: dict[str, str]) -> SeenMarker:
+    at = seen[path]
+    shown = SeenMarker(folder=folder, marker=None, owner_uid=at.uid, inode=at.inode)
+    file = seen.get(f"{path}/{MARKER_NAME}")
+    if at.kind != "directory":
+        return msgspec.structs.replace(shown, fault=f"it is a {at.kind}, not a directory")
+    if file is None:
+        return shown
+    if file.kind != "file" or file.size_bytes > MARKER_LIMIT_BYTES:
+        why = f"is a {file.kind}, not a file" if file.kind != "file" else f"has {file.size_bytes} bytes"
+        return msgspec.structs.replace(shown, fault=f"its {MARKER_NAME} {why}")
+    content = contents.get(file.path)
+    if content is None:
+        return msgspec.structs.replace(shown, fault=f"its {MARKER_NAME} cannot be read by us")
+    marker = read_marker(content)
+    if isinstance(marker, str):
+        return msgspec.structs.replace(shown, fault=marker)
+    if marker.uid != folder:
+        return msgspec.structs.replace(shown, fault=f"its marker says that it belongs to {printable(marker.uid)}")
+    return msgspec.structs.replace(shown, marker=marker)

@@ -1,0 +1,1 @@
+"""Measure a host: its raw counters from one script, decoded into a snapshot."""

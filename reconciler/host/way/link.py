@@ -1,0 +1,109 @@
+"""Hold the way to one host: its shell, and clients of its Docker engine that are made when first asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from reconciler.errors import HostError
+from reconciler.host.docker.reader import DockerReader
+from reconciler.host.docker.wire import CONNECTIONS, OLDEST_API, Wire
+from reconciler.host.docker.writer import DockerWriter
+from reconciler.host.shell.held import HeldShell
+from reconciler.host.way.engine_cause import find_cause
+
+if TYPE_CHECKING:
+    from reconciler.host.shell import Shell
+    from reconciler.host.way.connection import SshConnection
+    from reconciler.model.access import HostAccess
+
+MEET_S = 10.0
+"""An engine that has not told its version by then counts as down."""
+
+
+class Link:
+    """Hold the way to one host.
+
+    Attributes:
+        access: what was dialled.
+        ssh: the connection, or None for this machine.
+        shell: runs scripts, mutations included.
+        held: runs looks, cheaper where they repeat.
+    """
+
+    def __init__(self, access: HostAccess, *, shell: Shell, ssh: SshConnection | None, meet_s: float = MEET_S) -> None:
+        self.access = access
+        self.shell = shell
+        self.ssh = ssh
+        self.held = HeldShell(shell)
+        self._meet_s = meet_s
+        self._jump: SshConnection | None = None
+        self._connector: aiohttp.BaseConnector | None = None
+        self._wires: dict[bool, Wire] = {}
+        self._api: str | None = None
+        self.engine_version = ""
+
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether the connection is gone for good."""
+        return self.ssh is not None and self.ssh.lost.is_set()
+
+    async def reader(self) -> DockerReader:
+        """Give a client of the engine that cannot change anything. Raises `ConnectFailed` or `ReadFailed`."""
+        return DockerReader(await self._wire(read_only=True))
+
+    async def writer(self) -> DockerWriter:
+        """Give a client of the engine for effects. Raises `ConnectFailed` or `ReadFailed`."""
+        return DockerWriter(await self._wire(read_only=False))
+
+    async def close(self) -> None:
+        """Close everything in order, within a few seconds; safe to call twice."""
+        await self.held.close()
+        for wire in self._wires.values():
+            await wire.close()
+        self._wires.clear()
+        if self._connector is not None:
+            await self._connector.close()
+        for ssh in (self.ssh, self._jump):
+            if ssh is not None:
+                await ssh.close()
+
+    def keep_jump(self, jump: SshConnection) -> None:
+        """Close this connection too when the link is closed."""
+        self._jump = jump
+
+    async def _wire(self, *, read_only: bool) -> Wire:
+        if self._api is None:
+            await self._meet_engine()
+        if read_only not in self._wires:
+            self._wires[read_only] = self._new_wire(read_only=read_only, api=self._api or OLDEST_API)
+        return self._wires[read_only]
+
+    async def _meet_engine(self) -> None:
+        wire = self._new_wire(read_only=True)
+        try:
+            version = await DockerReader(wire).version(deadline_s=self._meet_s)
+        except HostError as error:
+            raise await find_cause(error, shell=self.shell, path=self.access.docker_socket) from error
+        finally:
+            await wire.close()
+        self._api, self.engine_version = version.api, version.engine
+
+    def _new_wire(self, *, read_only: bool, api: str = OLDEST_API) -> Wire:
+        if self._connector is None:
+            self._connector = self._new_connector()
+        return Wire(
+            self._connector,
+            host=self.access.name,
+            path=self.access.docker_socket,
+            read_only=read_only,
+            api=api,
+        )
+
+    def _new_connector(self) -> aiohttp.BaseConnector:
+        if self.ssh is None:
+            return aiohttp.UnixConnector(self.access.docker_socket, limit=CONNECTIONS)
+        from reconciler.host.way.channel import ChannelConnector  # noqa: PLC0415  # `local` needs no asyncssh
+
+        return ChannelConnector(self.ssh.connection, self.access.docker_socket, limit=CONNECTIONS)
