@@ -8,9 +8,10 @@ from collections.abc import Mapping
 
 from reconciler.errors import ReconcilerError
 from reconciler.model.desired import Desired
-from reconciler.model.text import SECRET_PREFIX, late_names
+from reconciler.model.text import SECRET_PREFIX, Late, Template, late_names
 
 _SIZE_MAX_BYTES = 64 * 1024
+_BINARY = "a secret is text; keep binary data as base64"
 
 
 def read_secrets(desired: Desired) -> dict[str, str]:
@@ -22,7 +23,13 @@ def read_secrets(desired: Desired) -> dict[str, str]:
         ReconcilerError: naming the reference and the file, never the value.
     """
     wanted = {name.removeprefix(SECRET_PREFIX) for name in _referred(desired)}
-    return {f"{SECRET_PREFIX}{name}": _read(name, desired.secrets) for name in sorted(wanted)}
+    found = {name: _read(name, desired.secrets) for name in sorted(wanted)}
+    for name, place in _in_one_line(desired).items():
+        if any(end in found[name] for end in "\n\r"):
+            why = f"holds more than one line, and {place} writes it as one variable: the rest would be read as others"
+            hint = "keep it in one line, or write it with a file of format text"
+            raise _unfit(name, desired.secrets[name], why, hint)
+    return {f"{SECRET_PREFIX}{name}": value for name, value in found.items()}
 
 
 def _referred(desired: Desired) -> set[str]:
@@ -32,22 +39,44 @@ def _referred(desired: Desired) -> set[str]:
     return {name for name in found if name.startswith(SECRET_PREFIX)}
 
 
+def _in_one_line(desired: Desired) -> dict[str, str]:
+    """Map each secret that must be one line to the file of a sandbox that needs it so, and where that was said."""
+    found: dict[str, str] = {}
+    for sandbox in desired.sandboxes.values():
+        for file in sandbox.files:
+            parts = file.content.parts if isinstance(file.content, Template) else ()
+            at = sandbox.origins.get(f"files.{file.name}.content")
+            place = f"sandbox {sandbox.name}: files.{file.name}" + (f" ({at})" if at is not None else "")
+            marked = (part.name for part in parts if isinstance(part, Late) and part.is_secret and part.one_line)
+            for name in marked:
+                found.setdefault(name.removeprefix(SECRET_PREFIX), place)
+    return found
+
+
 def _read(name: str, files: Mapping[str, str]) -> str:
     path = files[name]
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise _missing(name, path, "is not a regular file")
-            data = file.read(_SIZE_MAX_BYTES + 1)
+            data = os.read(descriptor, _SIZE_MAX_BYTES + 1)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise _missing(name, path, f"cannot be read: {error.strerror}") from None
     if len(data) > _SIZE_MAX_BYTES:
         raise _missing(name, path, f"is larger than {_SIZE_MAX_BYTES // 1024} KiB")
     try:
-        text = data.decode().removesuffix("\n")
+        text = data.decode()
     except UnicodeDecodeError:
-        raise _missing(name, path, "is not UTF-8 text") from None
+        raise _unfit(name, path, "is not UTF-8 text", _BINARY) from None
+    if "\0" in text:
+        raise _unfit(name, path, "holds a NUL character, which neither a variable nor a command can hold", _BINARY)
+    if text.startswith("\ufeff"):
+        why = "begins with a byte order mark, which nobody sees and which would be part of the secret"
+        raise _unfit(name, path, why, "save it as UTF-8 without a byte order mark")
+    text = text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
     if not text:
         raise _missing(name, path, "is empty")
     return text
@@ -59,3 +88,7 @@ def _missing(name: str, path: str, why: str) -> ReconcilerError:
         code="E_SECRET_MISSING",
         hint="the Fleet's spec.secrets says where each secret is kept on this machine",
     )
+
+
+def _unfit(name: str, path: str, why: str, hint: str) -> ReconcilerError:
+    return ReconcilerError(f"secret {name}: its file {path} {why}", code="E_SECRET_TEXT", hint=hint)

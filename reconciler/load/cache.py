@@ -22,7 +22,7 @@ from reconciler.model.source import SourceRef
 from reconciler.spec.scalar import Scalar
 
 # Part of every key: a tree of another format is another tree.
-FORMAT: Final = f"1/{__version__}"
+FORMAT: Final = f"2/{__version__}"
 _MAX_BYTES: Final = 256 * 1024 * 1024
 
 

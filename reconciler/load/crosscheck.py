@@ -7,11 +7,13 @@ from typing import Final
 
 from reconciler.load.documents import HostDocument, RawDocument, SandboxDocument
 from reconciler.load.nodes import find
-from reconciler.load.resolve import closest
 from reconciler.load.text import shown
+from reconciler.model.names import sandbox_uid
+from reconciler.model.nearest import did_you_mean
 from reconciler.model.problem import Problem
 from reconciler.model.source import SourceRef
 from reconciler.spec.addresses import LOCAL
+from reconciler.spec.paths import lies_below
 
 # A connection through two others is the most that sshd's own limits and people's patience bear.
 MAX_JUMPS: Final = 1
@@ -27,10 +29,26 @@ def fleet_problems(fleets: int, first: RawDocument | None, folder: str) -> Itera
         yield Problem("E_FLEET", first.at, message, field="metadata.name", hint="keep one of them")
 
 
-def host_problems(hosts: Mapping[str, HostDocument], raw: Mapping[str, RawDocument]) -> Iterator[Problem]:
-    """Check each host's way in, and that no two are the same."""
+def uid_problems(fleet: str, sandboxes: Mapping[str, RawDocument]) -> Iterator[Problem]:
+    """Refuse two names whose uids are the same 8 hex digits: on one host they would share folder and marker."""
+    taken: dict[str, RawDocument] = {}
+    for name, sandbox in sorted(sandboxes.items()):
+        uid = sandbox_uid(fleet, name)
+        first = taken.setdefault(uid, sandbox)
+        if first is not sandbox:
+            message = (
+                f"sandboxes {shown(first.name)} ({first.at}) and {shown(name)} both get the uid {uid} by their names"
+            )
+            yield Problem("E_DUPLICATE", sandbox.at, message, field="metadata.name", hint="rename the newer one")
+
+
+def host_problems(
+    hosts: Mapping[str, HostDocument], raw: Mapping[str, RawDocument], *, fleet: str
+) -> Iterator[Problem]:
+    """Check each host's way in and its folders, and that no two are the same."""
     keys: dict[str, str] = {}
-    places: dict[tuple[object, ...], str] = {}
+    engines: dict[tuple[object, ...], str] = {}
+    folders: dict[tuple[object, ...], str] = {}
     for name, host in hosts.items():
         node = raw[name].node
 
@@ -39,6 +57,7 @@ def host_problems(hosts: Mapping[str, HostDocument], raw: Mapping[str, RawDocume
 
         yield from _way_in(host, at)
         yield from _jumps(name, hosts, raw, at)
+        yield from _storage(host, at, fleet=fleet)
         ssh = host.spec.ssh
         if ssh is not None and ssh.host_key is not None:
             first = keys.setdefault(ssh.host_key, name)
@@ -47,13 +66,54 @@ def host_problems(hosts: Mapping[str, HostDocument], raw: Mapping[str, RawDocume
                 hint = "if this is one machine, keep one Host; if it was cloned, give it keys of its own"
                 place = at("ssh", "hostKey")
                 yield Problem("E_SSH_HOSTKEY_SHARED", place, message, field="spec.ssh.hostKey", hint=hint)
-        port = ssh.port if ssh is not None else None
-        jump = ssh.jump if ssh is not None else None
-        identity = (host.spec.address, port, jump, host.spec.docker_socket, str(host.spec.base_dir))
-        first = places.setdefault(identity, name)
+        first = engines.setdefault(_engine(host), name)
         if first != name:
-            message = f"host {first} has the same address, port and baseDir"
+            message = f"host {first} ({raw[first].at}) is the same Docker engine: one address, one port, one socket"
             yield Problem("E_DUPLICATE", at("address"), message, field="spec.address", hint="keep one Host for it")
+            continue
+        first = folders.setdefault(_folder(host, fleet=fleet), name)
+        if first != name:
+            message = f"host {first} ({raw[first].at}) has another Docker socket and the same baseDir on one machine"
+            hint = "give the second engine a baseDir of its own"
+            yield Problem("E_DUPLICATE", at("baseDir"), message, field="spec.baseDir", hint=hint)
+
+
+def _engine(host: HostDocument) -> tuple[object, ...]:
+    """Say which engine a Host means, as far as its document tells; neither account nor baseDir makes it another."""
+    ssh = host.spec.ssh
+    socket = host.spec.docker_socket
+    # One is a link to the other wherever there is systemd.
+    socket = socket.removeprefix("/var") if socket.startswith("/var/run/") else socket
+    return host.spec.address, socket, ssh and ssh.port, ssh and ssh.jump
+
+
+def _folder(host: HostDocument, *, fleet: str) -> tuple[object, ...]:
+    """Say which folder of which machine is the base folder, as far as the document tells."""
+    ssh = host.spec.ssh
+    way = (ssh.port, ssh.jump, ssh.user) if ssh is not None else ()
+    return host.spec.address, way, _base_of(host, fleet=fleet)
+
+
+def _base_of(host: HostDocument, *, fleet: str) -> str:
+    return str(host.spec.base_dir or f"${{host.home}}/.reconciler/{fleet}")
+
+
+def _storage(host: HostDocument, at: Callable[..., SourceRef], *, fleet: str) -> Iterator[Problem]:
+    """Keep storage roots apart from what is ours; a base folder below a home is told apart when the host answers."""
+    base = _base_of(host, fleet=fleet)
+    for name, root in host.spec.storage_roots.items():
+        why = None
+        if lies_below(root, base):
+            why = f"it is baseDir ({base}), or in it, which is ours alone"
+        elif lies_below(base, root):
+            why = f"baseDir ({base}) is in it, with the markers of every sandbox"
+        elif lies_below(host.spec.docker_socket, root):
+            why = f"the Docker socket ({host.spec.docker_socket}) is in it"
+        if why is not None:
+            message = f"{shown(root)} cannot be a storage root: {why}"
+            hint = "name a folder that holds data and nothing else, such as /srv/data"
+            field = f"spec.storageRoots.{name}"
+            yield Problem("E_STORAGE_ROOT", at("storageRoots", name), message, field=field, hint=hint)
 
 
 def _way_in(host: HostDocument, at: Callable[..., SourceRef]) -> Iterator[Problem]:
@@ -95,7 +155,7 @@ def _jumps(
         if jump not in raw:
             if len(way) == 1:
                 message = f"there is no host {shown(jump)} to jump through"
-                yield Problem("E_REF", place, message, field="spec.ssh.jump", hint=closest(jump, raw))
+                yield Problem("E_REF", place, message, field="spec.ssh.jump", hint=did_you_mean(jump, raw))
             return
         target = hosts.get(jump)
         if target is not None and target.spec.address == LOCAL and len(way) == 1:
@@ -117,7 +177,7 @@ def dependency_problems(
             if other not in known:
                 place = find(sandbox.tree, ("dependsOn", index))
                 message = f"there is no sandbox {shown(other)}"
-                yield Problem("E_REF", place, message, field="spec.dependsOn", hint=closest(other, known))
+                yield Problem("E_REF", place, message, field="spec.dependsOn", hint=did_you_mean(other, known))
     edges = {name: sandbox.spec.depends_on for name, sandbox in sandboxes.items()}
     for circle in circles(edges):
         place = find(sandboxes[circle[0]].tree, ("dependsOn",))

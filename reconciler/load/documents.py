@@ -7,6 +7,7 @@ from functools import cached_property
 import msgspec
 
 from reconciler.load.nodes import MapNode, find, walk
+from reconciler.model.problem import Problem
 from reconciler.model.source import SourceRef
 from reconciler.spec.fields import Metadata
 from reconciler.spec.fleet import FleetSpec
@@ -74,6 +75,11 @@ class SandboxDocument(msgspec.Struct, frozen=True, dict=True):
     spec: SandboxSpec
     tree: MapNode
     host: str
+
+    def problem(self, code: str, message: str, *path: str | int, hint: str | None = None) -> Problem:
+        """Make a problem of a field of the merged spec, at the place that said it."""
+        field = "spec" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+        return Problem(code, find(self.tree, path), message, field=field, hint=hint)
 
     @cached_property
     def origins(self) -> dict[str, SourceRef]:

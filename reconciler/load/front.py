@@ -100,6 +100,8 @@ def _documents(folder: Path, files: SpecFolder, profiles: tuple[SpecFile, ...], 
     resolver.resolve()
     problems.extend(resolver.problems)
     problems.extend(_crosschecked(resolver, str(folder), unread=unread))
+    if not problems:
+        problems = list(_lost(resolver))
     if problems or resolver.fleet is None:
         raise SpecInvalid(_sorted(problems))
     digests = sorted(file.digest for file in (*files.files, *profiles))
@@ -131,22 +133,42 @@ def _classified(files: tuple[SpecFile, ...], memory: Cache, problems: list[Probl
 
 
 def _crosschecked(resolver: Resolver, folder: str, *, unread: bool) -> list[Problem]:
-    from reconciler.load.crosscheck import dependency_problems, fleet_problems, host_problems  # noqa: PLC0415 - models
+    from reconciler.load.crosscheck import (  # noqa: PLC0415 - imports the models
+        dependency_problems,
+        fleet_problems,
+        host_problems,
+        uid_problems,
+    )
     from reconciler.load.notyet import not_yet  # noqa: PLC0415 - same
+    from reconciler.load.path_checks import shared_path_problems  # noqa: PLC0415 - same
     from reconciler.load.sandbox_checks import SandboxCheck, port_problems  # noqa: PLC0415 - same
 
     fleets = list(resolver.of_kind("Fleet").values())
     problems: list[Problem] = []
     if fleets or not unread:
         problems.extend(fleet_problems(len(fleets), fleets[-1] if fleets else None, folder))
-    problems.extend(host_problems(resolver.hosts, resolver.of_kind("Host")))
+    fleet = fleets[0].name if fleets else ""
+    problems.extend(host_problems(resolver.hosts, resolver.of_kind("Host"), fleet=fleet))
+    problems.extend(uid_problems(fleet, resolver.of_kind("Sandbox")))
     for sandbox in resolver.sandboxes.values():
         problems.extend(SandboxCheck(sandbox, resolver.hosts.get(sandbox.host), resolver.fleet).problems())
     problems.extend(port_problems(list(resolver.sandboxes.values())))
+    problems.extend(shared_path_problems(resolver.sandboxes.values()))
     problems.extend(dependency_problems(resolver.sandboxes, resolver.of_kind("Sandbox")))
     fleet_raw = fleets[0] if fleets else None
     problems.extend(not_yet(resolver.fleet, fleet_raw, resolver.sandboxes, resolver.of_kind("Job")))
     return problems
+
+
+def _lost(resolver: Resolver) -> Iterator[Problem]:
+    """Refuse a load that lost an object without a word: what is not desired any more is destroyed."""
+    from reconciler.model.problem import Problem  # noqa: PLC0415 - only its type is needed elsewhere
+
+    for kind, kept in (("Sandbox", resolver.sandboxes), ("Host", resolver.hosts)):
+        for name, raw in resolver.of_kind(kind).items():
+            if name not in kept:
+                message = f"{kind} {shown(name)} was lost while the specs were read, which is a bug"
+                yield Problem("E_INTERNAL", raw.at, message, field="metadata.name", hint="report it with this document")
 
 
 def _printable(problem: Problem) -> Problem:
@@ -160,5 +182,8 @@ def _printable(problem: Problem) -> Problem:
 
 def _sorted(problems: list[Problem]) -> tuple[Problem, ...]:
     """Sort by place, and say each thing once: a profile's mistake shows in every sandbox that uses it."""
+    # What stands for a gap that could not be filled is no value to complain of.
+    unfilled = {problem.at for problem in problems if problem.code == "E_INTERPOLATION"}
+    problems = [problem for problem in problems if problem.code == "E_INTERPOLATION" or problem.at not in unfilled]
     distinct = {(problem.code, problem.at, problem.message): _printable(problem) for problem in reversed(problems)}
     return tuple(sorted(distinct.values(), key=lambda problem: (problem.at, problem.code, problem.field)))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from reconciler.load.documents import RawDocument
 from reconciler.load.nodes import MapNode, find
 from reconciler.load.text import shown
+from reconciler.model.nearest import did_you_mean
 from reconciler.model.problem import Problem
 from reconciler.spec.kinds import API_VERSIONS, KINDS
 from reconciler.spec.scalar import Scalar
@@ -22,11 +22,14 @@ def classified(trees: Iterable[MapNode], problems: list[Problem]) -> list[RawDoc
         at = find(tree, ("kind",))
         if kind is None:
             message = f"document {number} of this file has no kind"
-            problems.append(Problem("E_SPEC_KIND", at, message, field="kind", hint=f"one of {', '.join(KINDS)}"))
+            other = next((key for key in tree.entries if key != "kind" and key.lower() == "kind"), None)
+            near = f"one of {', '.join(KINDS)}" if other is None else f"write kind: instead of {other}:"
+            if tree.get("kind") is not None:
+                message = "a kind is one word"
+            problems.append(Problem("E_SPEC_KIND", at, message, field="kind", hint=near))
             continue
         if kind not in KINDS:
-            near = difflib.get_close_matches(kind, KINDS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(KINDS)}"
+            hint = did_you_mean(kind, KINDS, otherwise="one of")
             problems.append(Problem("E_SPEC_KIND", at, f"there is no kind {shown(kind)}", field="kind", hint=hint))
             continue
         if version not in API_VERSIONS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
@@ -11,6 +10,7 @@ import msgspec
 
 from reconciler.load.nodes import Entry, ListNode, MapNode, Node
 from reconciler.load.text import shown
+from reconciler.model.nearest import nearest
 from reconciler.model.problem import Problem
 from reconciler.model.source import SourceRef
 from reconciler.model.text import SECRET_PREFIX
@@ -29,12 +29,16 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
         late: names that stay symbolic.
         secrets: declared secrets, or None when secrets may not stand here.
         open_prefixes: prefixes whose names are taken as known because what declares them has problems itself.
+        unset: inputs that are declared and have no value.
+        told: names without a value that are a problem already.
     """
 
     known: Mapping[str, str | Node] = {}
     late: tuple[str, ...] = ()
     secrets: Collection[str] | None = None
     open_prefixes: tuple[str, ...] = ()
+    unset: Collection[str] = ()
+    told: Collection[str] = ()
 
 
 def interpolate(node: Node, scope: Scope, problems: list[Problem], field: str = "") -> Node:
@@ -95,10 +99,12 @@ def _fill(name: str | None, scope: Scope, complain: Callable[[str, str | None], 
         return late_marker(name)
     if name in scope.late:
         return late_marker(name)
-    if not name.startswith(scope.open_prefixes or ("\0",)):
+    if name in scope.unset:
+        complain(f"${{{shown(name)}}} has no value", "give it under spec.inputs, or give it a default in the profile")
+    elif name not in scope.told and not name.startswith(scope.open_prefixes or ("\0",)):
         names = [*scope.known, *scope.late, *(f"{SECRET_PREFIX}{secret}" for secret in scope.secrets or ())]
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean ${{{near[0]}}}?" if near else f"known here: {', '.join(sorted(names)) or 'nothing'}"
+        near = nearest(name, names)
+        hint = f"did you mean ${{{near}}}?" if near else f"known here: {', '.join(sorted(names)) or 'nothing'}"
         complain(f"${{{shown(name)}}} is unknown", hint)
     return "unknown"
 

@@ -137,9 +137,9 @@ def _container(lowering: _Lowering, name: str, item: spec_container.Container) -
         network_mode=item.network_mode,
         networks=networks,
         ipc=item.ipc,
-        cap_add=tuple(sorted(item.cap_add)),
+        cap_add=tuple(sorted(set(item.cap_add))),
         cap_drop=("ALL",) if lowering.hardened else (),
-        devices=tuple(sorted(item.devices)),
+        devices=tuple(sorted(set(item.devices))),
         security_opt=("no-new-privileges",) if lowering.hardened else (),
         init=item.init,
         healthcheck=None
@@ -161,7 +161,7 @@ def _container(lowering: _Lowering, name: str, item: spec_container.Container) -
         pids=item.resources.pids,
         run=item.run,
         optional=item.optional,
-        after=tuple(sorted(item.depends_on)),
+        after=tuple(sorted(set(item.depends_on))),
     )
 
 

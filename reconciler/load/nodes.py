@@ -46,13 +46,33 @@ def is_null(node: Node) -> bool:
     return isinstance(node, Scalar) and node.plain and node.text in ("null", "")
 
 
-def plain_data(node: Node) -> object:
-    """Turn a tree into dicts, tuples and scalars for the models; null entries are as if not written."""
+def plain_data(node: Node, whole: tuple[str, ...] = ()) -> object:
+    """Turn a tree into dicts, tuples and scalars for the models; null entries are as if not written.
+
+    `whole` is the path, `*` for any key, to values that are not ours to read: below it, a null is a value and stays.
+    """
     if isinstance(node, Scalar):
         return node
     if isinstance(node, ListNode):
         return tuple([plain_data(item) for item in node.items])
-    return {key: plain_data(entry.value) for key, entry in node.entries.items() if not is_null(entry.value)}
+    if not whole:
+        return {key: plain_data(entry.value) for key, entry in node.entries.items() if not is_null(entry.value)}
+    first, rest = whole[0], whole[1:]
+    found: dict[str, object] = {}
+    for key, entry in node.entries.items():
+        if is_null(entry.value):
+            continue
+        if first not in ("*", key):
+            found[key] = plain_data(entry.value)
+        else:
+            found[key] = plain_data(entry.value, rest) if rest else _whole_data(entry.value)
+    return found
+
+
+def _whole_data(node: Node) -> object:
+    if isinstance(node, MapNode):
+        return {key: _whole_data(entry.value) for key, entry in node.entries.items()}
+    return tuple([_whole_data(item) for item in node.items]) if isinstance(node, ListNode) else node
 
 
 def find(node: Node, path: tuple[str | int, ...]) -> SourceRef:

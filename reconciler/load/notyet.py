@@ -19,7 +19,7 @@ def not_yet(
 ) -> Iterator[Problem]:
     """Refuse what would mislead if it were silently left undone."""
     for job in jobs.values():
-        yield _later("a Job", find(job.node, ("kind",)), "kind")
+        yield later("a Job", find(job.node, ("kind",)), "kind")
     if fleet is not None and fleet_raw is not None:
         yield from _in_fleet(fleet, fleet_raw)
     for sandbox in sandboxes.values():
@@ -35,7 +35,7 @@ def _in_fleet(fleet: FleetDocument, raw: RawDocument) -> Iterator[Problem]:
     ]
     for wanted, path in rows:
         if wanted:
-            yield _later(".".join(path), find(raw.node, ("spec", *path)), ".".join(("spec", *path)))
+            yield later(".".join(path), find(raw.node, ("spec", *path)), ".".join(("spec", *path)))
 
 
 def _in_sandbox(sandbox: SandboxDocument) -> Iterator[Problem]:
@@ -58,9 +58,10 @@ def _in_sandbox(sandbox: SandboxDocument) -> Iterator[Problem]:
         rows.append((file.drop_at != "never", f"dropAt: {file.drop_at}", ("files", name, "dropAt")))
     for wanted, what, path in rows:
         if wanted:
-            yield _later(what, find(sandbox.tree, path), ".".join(("spec", *path)))
+            yield later(what, find(sandbox.tree, path), ".".join(("spec", *path)))
 
 
-def _later(what: str, at: SourceRef, field: str) -> Problem:
+def later(what: str, at: SourceRef, field: str) -> Problem:
+    """Refuse one thing that this version cannot do."""
     message = f"{what} arrives in a later version"
     return Problem("E_NOT_SUPPORTED", at, message, field=field, hint="take it out for now")

@@ -6,7 +6,10 @@ from reconciler.load.nodes import Entry, MapNode, Node
 
 
 def overlay(below: Node, above: Node) -> Node:
-    """Merge `above` over `below`; a null in `above` stays as a null, which the models take for "not written"."""
+    """Merge `above` over `below`; a null in `above` stays as a null.
+
+    The models take it for "not written", except in the content of a file, where it is what it says.
+    """
     if not (isinstance(below, MapNode) and isinstance(above, MapNode)):
         return above
     entries = dict(below.entries)

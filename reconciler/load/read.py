@@ -30,6 +30,8 @@ MAX_SCALAR_CHARS: Final = 256 * 1024
 # After this many, a reader of the list has seen enough of one file.
 MAX_PROBLEMS: Final = 50
 
+# Whoever reads a repository of specs reads these; the key's id alone says that its secret is near.
+_CREDENTIAL: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")
 _NEXT_DOCUMENT: Final = re.compile(r"^---(?=[ \t\r\n]|$)", re.MULTILINE)
 
 
@@ -133,6 +135,14 @@ class _Reader:
             what, hint = "the file ends in the middle of a value", "close the bracket or quote, or finish the line"
         elif "',' or '" in what:
             hint = "a bracket opened before this place is not closed, or a comma is missing"
+        elif "cannot start any token" in what:
+            hint = "quote a value that begins with this character"
+        elif "expected the node content" in what:
+            what, hint = "a value is wanted here", "quote text that begins with - or {; templates are not rendered here"
+        elif "<document start>" in what:
+            what, hint = "something follows after the end of the document", "begin another document with a line of ---"
+        elif "<block end>" in what:
+            what, hint = "this line does not fit the lines above", "indent it as its neighbours are"
         elif "mapping values are not allowed" in what:
             what, hint = "a second `:` on this line", 'quote a value that holds ": "'
         self.problem("E_YAML_SYNTAX", at, what, hint)
@@ -203,6 +213,9 @@ class _Builder:
             bad = unreadable_character(text)
             if bad is not None:
                 self.reader.problem("E_ENCODING", at, f"a value may not hold the character {bad}")
+        if _CREDENTIAL.search(text):
+            hint = 'keep it in a file, declare that in the Fleet (spec.secrets), and write "${secret:NAME}"'
+            self.reader.problem("E_SECRET_LITERAL", at, "this is a private key or an access key, written out", hint)
         return Scalar(text, plain=event.style in (None, ""), at=at)
 
     def _list(self, at: SourceRef) -> ListNode:
@@ -239,7 +252,8 @@ class _Builder:
 
     def _key(self, key: Node) -> str | None:
         if not isinstance(key, Scalar):
-            self.reader.problem("E_YAML_KEY", key.at, "a key must be text, not a list or a mapping")
+            hint = 'quote text that begins with { or [; templates ("{{ … }}") are not rendered here'
+            self.reader.problem("E_YAML_KEY", key.at, "a key must be text, not a list or a mapping", hint)
             return None
         if key.plain:
             reading = misreading(key.text)

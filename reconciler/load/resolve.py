@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -11,9 +10,11 @@ from reconciler.load.documents import FleetDocument, HostDocument, ProfileDocume
 from reconciler.load.inputs import InputSchema
 from reconciler.load.interpolate import LATE_IN_SANDBOX, Scope, interpolate
 from reconciler.load.nodes import Entry, MapNode, Node, find
+from reconciler.load.notyet import later
 from reconciler.load.overlay import overlay
 from reconciler.load.text import shown
 from reconciler.load.typed import typed, unknown_keys
+from reconciler.model.nearest import did_you_mean
 from reconciler.model.problem import Problem
 from reconciler.spec.fleet import Fleet
 from reconciler.spec.host import Host
@@ -22,6 +23,9 @@ from reconciler.spec.profile import Profile
 from reconciler.spec.sandbox import Sandbox, SandboxSpec
 from reconciler.spec.scalar import Scalar
 
+# What a file is to hold is not ours to read: a null in it is a value, and removes nothing.
+_CONTENTS = ("files", "*", "content")
+
 
 class _Merged(msgspec.Struct, frozen=True):
     """Hold a profile after `extends`: its spec as one tree, and the schema of its inputs."""
@@ -29,15 +33,6 @@ class _Merged(msgspec.Struct, frozen=True):
     chain: tuple[str, ...]
     spec: MapNode
     inputs: InputSchema
-
-
-def closest(name: str, names: Iterable[str]) -> str | None:
-    """Give a hint that names the nearest of `names`, or a few of them."""
-    known = sorted(names)
-    near = difflib.get_close_matches(name, known, n=1)
-    if near:
-        return f"did you mean {shown(near[0])}?"
-    return f"known: {shown(', '.join(known[:10]), 200)}" if known else None
 
 
 class Resolver:
@@ -107,6 +102,7 @@ class Resolver:
         sandbox = _child(raw.node, "spec", "sandbox")
         if sandbox is not None:
             self.problems.extend(unknown_keys(SandboxSpec, sandbox, ("spec", "sandbox")))
+            self.problems.extend(_misplaced(sandbox))
         merged = self._merge(raw.name, ())
         if merged is not None:
             self.problems.extend(merged.inputs.problems)
@@ -131,7 +127,7 @@ class Resolver:
                 return None
             if parent not in self._profiles:
                 message = f"there is no profile {shown(parent)}"
-                hint = closest(parent, self._profiles)
+                hint = did_you_mean(parent, self._profiles)
                 self.problems.append(Problem("E_REF", extends.at, message, field="spec.extends", hint=hint))
                 return None
             base = self._merge(parent, (*below, name))
@@ -157,22 +153,24 @@ class Resolver:
         tree = self._filled(raw, spec, merged, known=known)
         told = {problem.at for problem in self.problems[before:]}
         misfits: list[Problem] = []
-        model = typed(SandboxSpec, tree, misfits, ("spec",))
+        model = typed(SandboxSpec, tree, misfits, ("spec",), whole=_CONTENTS)
         # An input that its schema refuses is told once, not again wherever it was filled in.
         self.problems.extend(problem for problem in misfits if problem.at not in told)
         if model is None or header is None:
             return
         host = model.host
         if host is None:
-            if model.placement is None:
-                at = find(raw.node, ("spec",))
-                self.problems.append(Problem("E_REQUIRED", at, "a sandbox needs a host", field="spec.host"))
+            missing = Problem("E_REQUIRED", find(raw.node, ("spec",)), "a sandbox needs a host", field="spec.host")
+            unplaced = later("placement", find(tree, ("placement",)), "spec.placement")
+            self.problems.append(missing if model.placement is None else unplaced)
             return
         if host not in self.of_kind("Host"):
             message = f"there is no host {shown(host)}"
-            hint = closest(host, self.of_kind("Host"))
+            hint = did_you_mean(host, self.of_kind("Host"))
             self.problems.append(Problem("E_REF", find(tree, ("host",)), message, field="spec.host", hint=hint))
             return
+        if merged is None and spec.get("profile") is not None:
+            return  # without its profile, what it holds is only a part
         self.sandboxes[raw.name] = SandboxDocument(raw.name, raw.at, header.metadata, model, tree, host)
 
     def _profile_of(self, spec: MapNode) -> tuple[_Merged | None, bool]:
@@ -182,7 +180,7 @@ class Resolver:
             return None, named is None
         if named.text not in self._profiles:
             message = f"there is no profile {shown(named.text)}"
-            hint = closest(named.text, self._profiles)
+            hint = did_you_mean(named.text, self._profiles)
             self.problems.append(Problem("E_REF", named.at, message, field="spec.profile", hint=hint))
             return None, False
         merged = self._merge(named.text, ())
@@ -199,9 +197,10 @@ class Resolver:
             at = find(raw.node, ("spec", "inputs"))
             values = merged.inputs.values(given, at, self.problems)
             names |= {f"inputs.{name}": value for name, value in values.items()}
-            declared = merged.inputs.properties
-            if merged.inputs.problems or any(f"inputs.{name}" not in names for name in declared):
-                known = False
+            missing = {f"inputs.{name}" for name in merged.inputs.properties} - names.keys()
+            required = {f"inputs.{name}" for name in merged.inputs.required}
+            scope = msgspec.structs.replace(scope, unset=missing - required, told=missing & required)
+            known = known and not merged.inputs.problems
         elif given is not None and known:
             message = "inputs are for a profile, and this sandbox names none"
             self.problems.append(Problem("E_INPUT", given.at, message, field="spec.inputs"))
@@ -228,6 +227,15 @@ class Resolver:
             secrets=self._secrets,
             open_prefixes=() if document is not None else ("storage.",),
         )
+
+
+def _misplaced(sandbox: Node) -> Iterator[Problem]:
+    """Refuse what a profile cannot say about the sandboxes that use it; it would be ignored."""
+    entries = sandbox.entries if isinstance(sandbox, MapNode) else {}
+    for key, hint in (("profile", "write spec.extends"), ("inputs", "write defaults under spec.inputs")):
+        if key in entries:
+            message = f"a profile's sandbox has no {key} of its own"
+            yield Problem("E_CONFLICT", entries[key].at, message, field=f"spec.sandbox.{key}", hint=hint)
 
 
 def _child(node: Node, *path: str) -> Node | None:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator
+from typing import Final
 
 from reconciler.load.crosscheck import circles
 from reconciler.load.documents import FleetDocument, HostDocument, SandboxDocument
 from reconciler.load.nodes import find
-from reconciler.load.resolve import closest
+from reconciler.load.path_checks import PathCheck
 from reconciler.load.text import shown
+from reconciler.model.nearest import did_you_mean
 from reconciler.model.problem import Problem
 from reconciler.model.source import SourceRef
 from reconciler.model.text import Template
-from reconciler.spec.container import Container
+from reconciler.spec.container import Container, PublishedPort
 from reconciler.spec.fleet import Allowance, FleetSpec
-from reconciler.spec.paths import forbidden_mount, lies_below
-from reconciler.spec.readiness import HttpProbe, TcpProbe
+from reconciler.spec.readiness import ExecProbe, HealthProbe, HttpProbe, TcpProbe
+
+ANY_ADDRESS: Final = ("0.0.0.0", "::")  # noqa: S104 - to compare with
+# Linux: MAX_ARG_STRLEN, 32 pages, with the closing NUL.
+WORD_MAX_BYTES: Final = 131_071
+# With the commonest variables this stays within what the kernel has for all of them together, 2 MiB.
+ENV_MAX: Final = 4096
 
 
 class SandboxCheck:
@@ -40,7 +47,7 @@ class SandboxCheck:
             yield from self._references(name, container)
             yield from self._contradictions(name, container)
             yield from self._policy(name, container)
-            yield from self._mounts(name, container)
+            yield from self._sizes(name, container)
         for circle in circles({name: item.depends_on for name, item in self.spec.containers.items()}):
             message = f"containers depend on each other in a circle: {' -> '.join(circle)}"
             yield self._problem("E_REF_CYCLE", message, "containers", circle[0], "dependsOn")
@@ -50,28 +57,23 @@ class SandboxCheck:
             yield from self._start_first()
 
     def _problem(self, code: str, message: str, *path: str | int, hint: str | None = None) -> Problem:
-        field = "spec" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-        return Problem(code, self.at(*path), message, field=field, hint=hint)
-
-    def at(self, *path: str | int) -> SourceRef:
-        """Give the place of a field of the merged spec."""
-        return find(self.sandbox.tree, path)
+        return self.sandbox.problem(code, message, *path, hint=hint)
 
     def _references(self, name: str, container: Container) -> Iterator[Problem]:
         for index, other in enumerate(container.depends_on):
             if other not in self.spec.containers:
-                hint = closest(other, self.spec.containers)
+                hint = did_you_mean(other, self.spec.containers)
                 message = f"there is no container {shown(other)} here"
                 yield self._problem("E_REF", message, "containers", name, "dependsOn", index, hint=hint)
         for target, mount in container.mounts.items():
             path = ("containers", name, "mounts", target)
             if mount.directory is not None and mount.directory not in self.spec.directories:
                 message = f"there is no directory {shown(mount.directory)} here"
-                hint = closest(mount.directory, self.spec.directories)
+                hint = did_you_mean(mount.directory, self.spec.directories)
                 yield self._problem("E_REF", message, *path, "directory", hint=hint)
             if mount.file is not None and mount.file not in self.spec.files:
                 message = f"there is no file {shown(mount.file)} here"
-                yield self._problem("E_REF", message, *path, "file", hint=closest(mount.file, self.spec.files))
+                yield self._problem("E_REF", message, *path, "file", hint=did_you_mean(mount.file, self.spec.files))
 
     def _contradictions(self, name: str, container: Container) -> Iterator[Problem]:
         here = ("containers", name)
@@ -84,16 +86,51 @@ class SandboxCheck:
             yield self._problem("E_CONFLICT", message, *here, "restart", hint='write restart: "no", or on-failure')
         for limit, bound in container.ulimits.items():
             if bound.hard != -1 and (bound.soft > bound.hard or bound.soft == -1):
-                message = "soft is above hard"
-                yield self._problem("E_RANGE", message, *here, "ulimits", limit)
+                message = f"soft ({_limit(bound.soft)}) is above hard ({_limit(bound.hard)})"
+                yield self._problem("E_RANGE", message, *here, "ulimits", limit, hint="raise hard, or lower soft")
+            if limit == "nofile" and -1 in (bound.soft, bound.hard):
+                message = "no kernel lets the number of open files go without a limit"
+                yield self._problem("E_RANGE", message, *here, "ulimits", limit, hint="write a number, such as 1048576")
         taken: dict[tuple[int, str], str] = {}
         for port, published in container.ports.items():
             first = taken.setdefault((published.container, published.protocol), port)
             if first != port:
                 message = f"the port {first} is {published.container}/{published.protocol} already"
                 yield self._problem("E_PORT_DUP", message, *here, "ports", port, "container")
+            if self._is_sshd(published):
+                message = f"port {published.host} of host {self.sandbox.host} is where its own sshd listens"
+                hint = "choose another, or null to let Docker pick a free one"
+                yield self._problem("E_PORT_DUP", message, *here, "ports", port, "host", hint=hint)
+
+    def _is_sshd(self, published: PublishedPort) -> bool:
+        """Say whether a published port would take the place of the one that we reach the host by."""
+        if self.host is None or self.host.spec.ssh is None or published.protocol != "tcp":
+            return False
+        same_address = published.bind in (*ANY_ADDRESS, self.host.spec.address)
+        return same_address and published.host == self.host.spec.ssh.port
+
+    def _sizes(self, name: str, container: Container) -> Iterator[Problem]:
+        """Refuse what no kernel passes to a program."""
+        here = ("containers", name)
+        if len(container.env) > ENV_MAX:
+            message = f"{len(container.env)} variables are here; at most {ENV_MAX} are given to a container"
+            yield self._problem("E_ENV", message, *here, "env", hint="write them into a file, and mount that")
+        for key, value in container.env.items():
+            size = len(f"{key}={value}".encode("utf-8", "replace"))
+            if size > WORD_MAX_BYTES:
+                message = f"with its name this has {size} bytes; a kernel passes at most {WORD_MAX_BYTES}"
+                yield self._problem("E_ENV", message, *here, "env", key, hint="write it into a file, and mount that")
+        for field, argv in (("entrypoint", container.entrypoint), ("command", container.command)):
+            for index, word in enumerate(argv or ()):
+                size = len(str(word).encode("utf-8", "replace"))
+                if size > WORD_MAX_BYTES:
+                    message = f"this word has {size} bytes; a kernel passes at most {WORD_MAX_BYTES}"
+                    hint = "write it into a file, and mount that"
+                    yield self._problem("E_COMMAND", message, *here, field, index, hint=hint)
 
     def _policy(self, name: str, container: Container) -> Iterator[Problem]:
+        if self.fleet_at is None:
+            return  # the Fleet itself is wrong, so what it allows is not known
         here = ("containers", name)
         if container.network_mode == "host" and not any(rule.host_network for rule in self.allowed):
             yield self._denied("networkMode: host", "hostNetwork: true", *here, "networkMode")
@@ -123,50 +160,9 @@ class SandboxCheck:
     def _fleet_place(self) -> str:
         return f" ({self.fleet_at.file}:{self.fleet_at.line})" if self.fleet_at is not None else ""
 
-    def _mounts(self, name: str, container: Container) -> Iterator[Problem]:
-        targets: set[str] = set()
-        for target, mount in container.mounts.items():
-            targets.add(target)
-            if mount.path is None:
-                continue
-            path = ("containers", name, "mounts", target, "path")
-            if forbidden_mount(mount.path):
-                message = f"{shown(mount.path)} of the host is never mounted: it would give the host away"
-                yield self._problem("E_POLICY_MOUNT", message, *path)
-            elif not any(lies_below(mount.path, root) for root in (*self.fleet.policy.mounts, *self._roots())):
-                message = f"the Fleet's policy does not allow to mount {shown(mount.path)}"
-                hint = f"add it to policy.mounts of the Fleet{self._fleet_place()}, or use directories"
-                yield self._problem("E_POLICY_MOUNT", message, *path, hint=hint)
-        for volume, target in container.volumes.items():
-            if target in targets:
-                message = f"{shown(target)} is mounted twice"
-                yield self._problem("E_MOUNT_TARGET", message, "containers", name, "volumes", volume)
-            targets.add(target)
-
-    def _roots(self) -> tuple[str, ...]:
-        """Give the folders of the host in which we may write, as far as they are known before it was asked."""
-        if self.host is None:
-            return ()
-        base = self.host.spec.base_dir
-        own = (base,) if isinstance(base, str) else ()
-        return (*own, *self.host.spec.storage_roots.values())
-
     def _paths(self) -> Iterator[Problem]:
-        taken: dict[str, str] = {}
-        for kind, things in (("directories", self.spec.directories), ("files", self.spec.files)):
-            for name, thing in things.items():
-                text = thing.path if isinstance(thing.path, str) else _head(thing.path)
-                outside = text.startswith("/") and not any(lies_below(text.rstrip("/"), root) for root in self._roots())
-                if outside and self.host is not None:
-                    message = f"{shown(str(thing.path))} is outside of what is ours on host {self.host.name}"
-                    hint = "write a relative path (below the sandbox's own folder), or begin with ${storage.NAME}"
-                    yield self._problem("E_PATH_OUTSIDE", message, kind, name, "path", hint=hint)
-                if str(thing.path) in [root.rstrip("/") for root in self._roots()]:
-                    message = "this is the root itself, which is shared; name a folder in it"
-                    yield self._problem("E_PATH", message, kind, name, "path")
-                first = taken.setdefault(str(thing.path), f"{kind}.{name}")
-                if first != f"{kind}.{name}":
-                    yield self._problem("E_DUPLICATE", f"{first} has the same path", kind, name, "path")
+        mounts = self.fleet.policy.mounts if self.fleet_at is not None else None
+        return PathCheck(self.sandbox, self.host, mounts=mounts, fleet_place=self._fleet_place()).problems()
 
     def _readiness(self) -> Iterator[Problem]:
         for name, probe in self.spec.readiness.items():
@@ -174,15 +170,31 @@ class SandboxCheck:
             container = self.spec.containers.get(probe.way.container)
             if container is None:
                 message = f"there is no container {shown(probe.way.container)} here"
-                hint = closest(probe.way.container, self.spec.containers)
+                hint = did_you_mean(probe.way.container, self.spec.containers)
                 yield self._problem("E_REF", message, "readiness", name, kind, "container", hint=hint)
             elif isinstance(probe.way, (HttpProbe, TcpProbe)) and probe.way.port not in container.ports:
                 message = f"container {probe.way.container} has no port named {shown(probe.way.port)}"
-                hint = closest(probe.way.port, container.ports)
+                hint = did_you_mean(probe.way.port, container.ports)
                 yield self._problem("E_REF", message, "readiness", name, kind, "port", hint=hint)
+            elif isinstance(probe.way, HealthProbe) and _is_unchecked(container):
+                message = f"container {probe.way.container} has its health check taken away ([NONE]), so none can pass"
+                hint = "give it a healthcheck, or probe it in another way"
+                yield self._problem("E_CONFLICT", message, "readiness", name, kind, hint=hint)
+            elif isinstance(probe.way, ExecProbe):
+                yield from self._exec(probe.way, "readiness", name, kind, "command")
             if probe.interval > probe.timeout:
                 message = "interval is longer than timeout, so it would never be asked twice"
                 yield self._problem("E_RANGE", message, "readiness", name, "interval")
+
+    def _exec(self, probe: ExecProbe, *path: str) -> Iterator[Problem]:
+        if not probe.command or probe.command[0] == "":
+            message = "the first word of a command is the program, and there is none"
+            yield self._problem("E_COMMAND", message, *path, hint="write [program, words…]")
+        for index, word in enumerate(probe.command):
+            if isinstance(word, Template):
+                message = f"{word} is not known to a probe"
+                hint = "give it to the container in env, and read it there: [sh, -c, …]"
+                yield self._problem("E_INTERPOLATION", message, *path, index, hint=hint)
 
     def _start_first(self) -> Iterator[Problem]:
         reason = None
@@ -203,9 +215,12 @@ class SandboxCheck:
             yield self._problem("E_UPDATE", message, "update", hint=hint)
 
 
-def _head(template: Template) -> str:
-    first = template.parts[0]
-    return first if isinstance(first, str) else ""
+def _is_unchecked(container: Container) -> bool:
+    return container.healthcheck is not None and container.healthcheck.test == ("NONE",)
+
+
+def _limit(bound: int) -> str:
+    return "no limit" if bound == -1 else str(bound)
 
 
 def port_problems(sandboxes: list[SandboxDocument]) -> Iterator[Problem]:
@@ -220,7 +235,7 @@ def port_problems(sandboxes: list[SandboxDocument]) -> Iterator[Problem]:
                 at = find(sandbox.tree, path)
                 others = taken.setdefault((sandbox.host, published.protocol, published.host), [])
                 for bind, owner, first in others:
-                    if bind == published.bind or {bind, published.bind} & {"0.0.0.0", "::"}:  # noqa: S104 - a comparison
+                    if bind == published.bind or not {bind, published.bind}.isdisjoint(ANY_ADDRESS):
                         number = f"{published.host}/{published.protocol}"
                         message = f"port {number} of host {sandbox.host} is taken by {owner} ({first})"
                         hint = "choose another, or null to let Docker pick a free one"

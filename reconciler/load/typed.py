@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import types
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from reconciler.load.nodes import MapNode, Node, find, find_key, plain_data
 from reconciler.load.text import shown
+from reconciler.model.nearest import nearest
 from reconciler.model.problem import Problem
 from reconciler.spec.refusal import readable
 from reconciler.spec.scalar import quoted
@@ -32,14 +32,63 @@ _NOT_OFFERED: Final = {
     "cgroupParent": "there is no such field",
 }
 
+# How a mapping is written that people know as a list or as one text.
+_AS_MAPPING: Final = {
+    "ports": "write {web: {container: 80, host: 8080}}",
+    "env": 'write {NAME: "value"}',
+    "volumes": "write {data: /path/inside}",
+    "mounts": "write {/path/inside: {directory: data}}",
+    "networks": "write {inside: {}}",
+    "labels": 'write {name: "value"}',
+    "extraHosts": "write {name: 10.0.0.1}",
+    "ulimits": "write {nofile: {soft: 1024, hard: 4096}}",
+    "containers": "write {main: {image: …}}",
+    "directories": "write {data: {path: data}}",
+    "files": 'write {settings: {path: settings.txt, content: "…"}}',
+    "readiness": "write {up: {http: {container: main, port: web}}}",
+    "resources": "write {memory: 512MiB, cpus: 1.5}",
+    "healthcheck": "write {test: [CMD, program]}",
+    "storageRoots": "write {data: /srv/data}",
+    "secrets": "write {name: {file: /path}}",
+    "metadata": "write {name: …}",
+    "suspend": "write {reason: …}",
+    "gpu": 'write {policy: "off"}',
+    "annotations": 'write {name: "value"}',
+    "ssh": "write {user: …, hostKey: …, agent: true}",
+}
+_AS_ENTRY: Final = {
+    "ports": "write {container: 80}",
+    "mounts": "write {directory: data}",
+    "networks": "write {}",
+    "ulimits": "write {soft: 1024, hard: 4096}",
+    "containers": "write {image: …}",
+    "directories": "write {path: data}",
+    "files": 'write {path: settings.txt, content: "…"}',
+    "readiness": "write {http: {container: main, port: web}}",
+    "secrets": "write {file: /path}",
+}
+_REQUIRED: Final = {
+    "image": "write image: registry.example/name:tag, here or in the profile",
+    "path": "write path: NAME, in the sandbox's own folder, or ${storage.NAME}/…",
+    "spec": "write spec: and what it is, below it",
+    "reason": "write reason: and why; people see it wherever this holds something back",
+}
 
-def typed(model: type[M], node: Node, problems: list[Problem], prefix: tuple[str, ...] = ()) -> M | None:
+
+def typed(
+    model: type[M],
+    node: Node,
+    problems: list[Problem],
+    prefix: tuple[str, ...] = (),
+    *,
+    whole: tuple[str, ...] = (),
+) -> M | None:
     """Validate a tree; give the model, or None after adding every problem found.
 
-    `prefix` is where `node` stands in its document, for the names of fields.
+    `prefix` is where `node` stands in its document, for the names of fields; `whole` is as for `plain_data`.
     """
     try:
-        return model.model_validate(plain_data(node))
+        return model.model_validate(plain_data(node, whole))
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         problems.extend(_problem(model, node, detail, prefix) for detail in details)
@@ -81,6 +130,7 @@ def _problem(model: type[BaseModel], node: Node, detail: Any, prefix: tuple[str,
     match detail["type"]:
         case "refused":
             context = detail["ctx"]
+            at = context["at"] or at
             hide = is_secret_key(path)
             written = shown(readable(context["got"]))
             got = "(hidden)" if hide else f"`{written}`"
@@ -92,15 +142,19 @@ def _problem(model: type[BaseModel], node: Node, detail: Any, prefix: tuple[str,
             message, hint = _unknown(owner, str(loc[-1]))
             return Problem("E_UNKNOWN_FIELD", at, message, field=field_name(path), hint=hint)
         case "missing":
-            message = f"{shown(str(loc[-1]))} is required here"
-            return Problem("E_REQUIRED", at, message, field=field_name(path))
+            name = str(loc[-1])
+            hint = _REQUIRED.get(name) or _AS_MAPPING.get(name)
+            message = f"{shown(name)} is required here"
+            return Problem("E_REQUIRED", at, message, field=field_name(path), hint=hint)
         case "literal_error":
             message = f"one of {detail['ctx']['expected'].replace(chr(39), '')} is wanted here"
             return Problem("E_VALUE", at, message, field=field_name(path))
         case "tuple_type" | "list_type":
             return Problem("E_TYPE", at, "a list is wanted here", field=field_name(path), hint="write [ … ]")
         case "dict_type" | "model_type" | "model_attributes_type":
-            return Problem("E_TYPE", at, "a mapping is wanted here", field=field_name(path))
+            here, above = (("", "", *(str(part) for part in loc))[index] for index in (-1, -2))
+            hint = _AS_MAPPING.get(here) or _AS_ENTRY.get(above)
+            return Problem("E_TYPE", at, "a mapping is wanted here", field=field_name(path), hint=hint)
         case _:
             return Problem("E_TYPE", at, "this value has the wrong type", field=field_name(path))
 
@@ -108,13 +162,14 @@ def _problem(model: type[BaseModel], node: Node, detail: Any, prefix: tuple[str,
 def _unknown(owner: type[BaseModel] | None, key: str) -> tuple[str, str | None]:
     message = f"there is no field {shown(key)} here"
     names = list(_aliases(owner)) if owner is not None else []
-    near = difflib.get_close_matches(key, [*names, *_NOT_OFFERED], n=2, cutoff=0.7)
-    folded = [name for name in names if name.lower() == key.replace("_", "").replace("-", "").lower()]
-    for name in [*folded, *near]:
-        if name in names:
-            return message, f"did you mean {name}?"
-        return message, _NOT_OFFERED[name] if name == key else f"if {name} was meant: {_NOT_OFFERED[name]}"
-    return message, f"known here: {', '.join(sorted(names))}" if names else None
+    bare = key.replace("_", "").replace("-", "").lower()
+    folded = next((name for name in names if name.lower() == bare), None)
+    name = folded or nearest(key, {*names, *_NOT_OFFERED}, likeness=0.7)
+    if name is None:
+        return message, f"known here: {', '.join(sorted(names))}" if names else None
+    if name in names:
+        return message, f"did you mean {name}?"
+    return message, _NOT_OFFERED[name] if name == key else f"if {name} was meant: {_NOT_OFFERED[name]}"
 
 
 def _aliases(model: type[BaseModel]) -> dict[str, Any]:

@@ -17,7 +17,9 @@ LOCAL: Final = "local"
 
 _DNS_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _DNS_MAX: Final = 253
-_USER: Final = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_USER: Final = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
+_HOSTS_NAME: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+_REGISTRY: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?")
 _KEY_TYPES: Final = (
     "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa",
     "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com",
@@ -59,7 +61,8 @@ def _host_address(value: object) -> str:
 def _ip_address(value: object) -> str:
     text = text_of(value, wanted="an IP address")
     if _host_name_fault(text) is not None or not (":" in text or text.replace(".", "").isdigit()):
-        raise refuse("E_IP_ADDR", "{got} is no IP address in canonical form", got=text)
+        hint = "write numbers such as 127.0.0.1, 0.0.0.0 or ::1; names are not looked up here"
+        raise refuse("E_IP_ADDR", "{got} is no IP address in canonical form", got=text, hint=hint)
     return text
 
 
@@ -67,9 +70,26 @@ def _host_user(value: object) -> str:
     text = text_of(value, wanted="an account's name")
     if _USER.fullmatch(text) is None:
         message = (
-            "{got} is no account's name: up to 32 lower-case letters, digits, '_' and '-', beginning with a letter"
+            "{got} is no account's name: up to 32 lower-case letters, digits, '_', '.' and '-', beginning with a letter"
         )
         raise refuse("E_HOST_USER", message, got=text)
+    return text
+
+
+def _name_for_hosts(value: object) -> str:
+    text = text_of(value, wanted="a host's name")
+    if len(text) > _DNS_MAX or _HOSTS_NAME.fullmatch(text) is None:
+        hint = "write a name as /etc/hosts holds it, such as db or db.example"
+        raise refuse("E_NAME", "{got} is no name of a host: letters, digits, '.', '_' and '-'", got=text, hint=hint)
+    return text
+
+
+def _registry(value: object) -> str:
+    text = text_of(value, wanted="a registry")
+    is_host = "." in text or ":" in text or text == "localhost"
+    if len(text) > _DNS_MAX or _REGISTRY.fullmatch(text) is None or not is_host:
+        hint = "write it as image references begin: registry.example, localhost:5000, or docker.io"
+        raise refuse("E_REGISTRY", "{got} is no registry: a host, with its port where it has one", got=text, hint=hint)
     return text
 
 
@@ -124,6 +144,12 @@ def _url(value: object) -> str:
 
 HostAddress = Annotated[str, BeforeValidator(_host_address), WithJsonSchema({"type": "string", "maxLength": _DNS_MAX})]
 IpAddress = Annotated[str, BeforeValidator(_ip_address), WithJsonSchema({"type": "string"})]
+NameForHosts = Annotated[
+    str, BeforeValidator(_name_for_hosts), WithJsonSchema({"type": "string", "pattern": f"^{_HOSTS_NAME.pattern}$"})
+]
+RegistryHost = Annotated[
+    str, BeforeValidator(_registry), WithJsonSchema({"type": "string", "pattern": f"^{_REGISTRY.pattern}$"})
+]
 HostUser = Annotated[
     str, BeforeValidator(_host_user), WithJsonSchema({"type": "string", "pattern": f"^{_USER.pattern}$"})
 ]

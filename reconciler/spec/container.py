@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from reconciler.spec.addresses import IpAddress, Port
+from reconciler.model.nearest import did_you_mean, nearest
+from reconciler.model.text import Template
+from reconciler.spec.addresses import IpAddress, NameForHosts, Port
 from reconciler.spec.fields import Fields
 from reconciler.spec.images import ImageRef
 from reconciler.spec.leaf import (
@@ -18,6 +20,7 @@ from reconciler.spec.leaf import (
     LateText,
     Memory,
     Milliseconds,
+    PlainArgv,
     Size,
     Text,
     Whole,
@@ -28,18 +31,90 @@ from reconciler.spec.names import EnvName, FreeLabelKey, Reference, ResourceName
 from reconciler.spec.paths import AbsolutePath, MountTarget
 from reconciler.spec.refusal import refuse, text_of
 
-_CAPABILITY = re.compile(r"[A-Z][A-Z_]{1,30}")
+# Linux 6.9: include/uapi/linux/capability.h.
+_CAPABILITIES = (
+    "AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "CHOWN",
+    "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER", "KILL", "LEASE", "LINUX_IMMUTABLE",
+    "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW", "PERFMON",
+    "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYSLOG", "SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT", "SYS_MODULE", "SYS_NICE",
+    "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "WAKE_ALARM",
+)  # fmt: skip
+_DEVICE = re.compile(r"(/[^:]+)(?::(/[^:]+)(?::[rwm]{1,3})?)?")
+_NAME_OR_ID = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
+_USER = re.compile(rf"({_NAME_OR_ID})(?::({_NAME_OR_ID}))?")
+_ID_MAX = 2**31 - 1  # what Docker takes
+# What Docker knows; it checks a name only when the container starts.
+_ULIMITS = (
+    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
+    "rttime", "sigpending", "stack",
+)  # fmt: skip
 
 
 def _capability(value: object) -> str:
     text = text_of(value, wanted="a capability")
-    if _CAPABILITY.fullmatch(text) is None or text == "ALL" or text.startswith("CAP_"):
-        hint = "write it without CAP_, in upper case; ALL is never given"
+    if text not in _CAPABILITIES:
+        bare = text.upper().removeprefix("CAP_")
+        near = bare if bare in _CAPABILITIES else nearest(bare, _CAPABILITIES)
+        rule = "write it without CAP_, in upper case; ALL is never given"
+        hint = f"write {near}" if near is not None and bare != "ALL" else rule
         raise refuse("E_CAPABILITY", "{got} is no capability such as NET_ADMIN", got=text, hint=hint)
     return text
 
 
+def _device(text: str) -> str:
+    if _DEVICE.fullmatch(text) is None:
+        hint = "write /dev/fuse, or /dev/fuse:/dev/inside, or /dev/fuse:/dev/inside:rwm"
+        raise refuse("E_PATH", "{got} is no device", got=text, hint=hint)
+    return text
+
+
+def _user(value: object) -> str:
+    text = text_of(value, wanted="a user as text")
+    match = _USER.fullmatch(text)
+    hint = 'write "name", "uid", "uid:gid" or "name:group"; leave it out for the image\'s own'
+    if match is None:
+        raise refuse("E_USER", "{got} is no user of a container", got=text, hint=hint)
+    if any(part is not None and part.isdigit() and int(part) > _ID_MAX for part in match.groups()):
+        raise refuse("E_USER", f"{{got}} is out of range: an id is at most {_ID_MAX}", got=text, hint=hint)
+    return text
+
+
+def _ulimit_name(value: object) -> str:
+    text = text_of(value, wanted="a kernel resource")
+    if text not in _ULIMITS:
+        hint = did_you_mean(text, _ULIMITS, otherwise="one of")
+        raise refuse("E_VALUE", "{got} is no kernel resource that can be bounded", got=text, hint=hint)
+    return text
+
+
+def _entrypoint(argv: tuple[str | Template, ...]) -> tuple[str | Template, ...]:
+    if argv and argv[0] == "":
+        hint = "name the program; write [] to take the image's entrypoint away, or leave the field out to keep it"
+        raise refuse("E_COMMAND", "the first word of an entrypoint is the program, and this one is empty", hint=hint)
+    return argv
+
+
+def _health_test(argv: tuple[str, ...]) -> tuple[str, ...]:
+    match argv:
+        case () | ("NONE",):
+            return argv
+        case ("CMD", program, *_) if program:
+            return argv
+        case ("CMD-SHELL", line) if line:
+            return argv
+    message = "this is no test: [CMD, program, words…], [CMD-SHELL, one line for a shell] or [NONE] is wanted here"
+    hint = "put CMD before the program" if argv[0] not in ("", "CMD", "CMD-SHELL", "NONE") else None
+    raise refuse("E_COMMAND", message, hint=hint)
+
+
 Capability = Annotated[str, BeforeValidator(_capability)]
+Device = Annotated[AbsolutePath, AfterValidator(_device)]
+User = Annotated[str, BeforeValidator(_user), WithJsonSchema({"type": "string", "pattern": f"^{_USER.pattern}$"})]
+UlimitName = Annotated[
+    str, BeforeValidator(_ulimit_name), WithJsonSchema({"type": "string", "pattern": f"^({'|'.join(_ULIMITS)})$"})
+]
+Entrypoint = Annotated[Argv, AfterValidator(_entrypoint)]
+HealthTest = Annotated[PlainArgv, AfterValidator(_health_test)]
 
 
 class Mount(Fields):
@@ -53,7 +128,8 @@ class Mount(Fields):
     @model_validator(mode="after")
     def _one_source(self) -> Mount:
         if sum(source is not None for source in (self.directory, self.file, self.path)) != 1:
-            raise refuse("E_ONE_OF", "exactly one of directory, file and path is wanted here")
+            hint = "keep one of them"
+            raise refuse("E_ONE_OF", "exactly one of directory, file and path is wanted here", hint=hint)
         return self
 
 
@@ -87,7 +163,7 @@ class Resources(Fields):
 class Healthcheck(Fields):
     """Let Docker probe the container; what is left out is the image's own."""
 
-    test: Argv = Field(default=(), description="In Docker's form: `[CMD, …]`, `[CMD-SHELL, …]` or `[NONE]`.")
+    test: HealthTest = Field(default=(), description="In Docker's form: `[CMD, …]`, `[CMD-SHELL, …]` or `[NONE]`.")
     interval: Milliseconds | None = Field(default=None, description="From one test to the next.")
     timeout: Milliseconds | None = Field(default=None, description="How long one test may take.")
     retries: Annotated[int, Whole(1, 1000)] | None = Field(
@@ -120,11 +196,13 @@ class Container(Fields):
         description="`[registry/]name[:tag][@sha256:…]`; needed once profile and sandbox are merged."
     )
     command: Argv | None = Field(default=None, description="Instead of the image's command.")
-    entrypoint: Argv | None = Field(default=None, description="Instead of the image's entrypoint.")
+    entrypoint: Entrypoint | None = Field(default=None, description="Instead of the image's entrypoint.")
     env: dict[EnvName, LateText] = Field(
         default_factory=dict, description="Variables, besides those of the image; `docker inspect` shows their values."
     )
-    user: Text | None = Field(default=None, description="Instead of the image's user: `name`, `uid` or `uid:gid`.")
+    user: User | None = Field(
+        default=None, description="Instead of the image's user: `name`, `uid`, `uid:gid` or `name:group`."
+    )
     working_dir: AbsolutePath | None = Field(default=None, description="Instead of the image's working directory.")
     mounts: dict[MountTarget, Mount] = Field(
         default_factory=dict, description="Path inside the container to what is mounted there."
@@ -145,7 +223,7 @@ class Container(Fields):
     cap_add: tuple[Capability, ...] = Field(
         default=(), description="Such as NET_ADMIN; each needs an allowance in the Fleet's policy."
     )
-    devices: tuple[AbsolutePath, ...] = Field(
+    devices: tuple[Device, ...] = Field(
         default=(), description="Devices of the host; each needs an allowance in the Fleet's policy."
     )
     gpu: Gpu | None = Field(default=None, description="Not in this version: refused, but for `policy: off`.")
@@ -162,10 +240,8 @@ class Container(Fields):
     optional: Bool = Field(default=False, description="The sandbox is ready without it.")
     init: Bool = Field(default=True, description="A small first process that reaps children and passes signals on.")
     shm_size: Size | None = Field(default=None, description="Size of /dev/shm; Docker's 64MiB when left out.")
-    ulimits: dict[ResourceName, Ulimit] = Field(
-        default_factory=dict, description="By kernel resource, such as `nofile`."
-    )
-    extra_hosts: dict[Text, IpAddress] = Field(
+    ulimits: dict[UlimitName, Ulimit] = Field(default_factory=dict, description="By kernel resource, such as `nofile`.")
+    extra_hosts: dict[NameForHosts, IpAddress] = Field(
         default_factory=dict, description="Lines for /etc/hosts: name to address."
     )
     labels: dict[FreeLabelKey, Text] = Field(default_factory=dict, description="Docker labels of your own.")

@@ -47,8 +47,13 @@ def rendered(value: object, info: ValidationInfo) -> str | Template:
     """Render a file's content by its `format`: text as it is; json and env sorted by key, each line ended."""
     if isinstance(value, Template):
         return value
-    match info.data.get("format"):
+    if "format" not in info.data:
+        return ""  # the format itself is refused
+    match info.data["format"]:
         case "json":
+            if not isinstance(value, (dict, tuple)):
+                hint = "write the mapping or list itself; take `format: json` away for text that is JSON already"
+                raise refuse("E_TYPE", "a mapping or a list is wanted here, not text", got=value, hint=hint)
             return _as_json(value)
         case "env":
             return _as_env(value)
@@ -75,8 +80,26 @@ def _as_env(value: object) -> str | Template:
     for name in sorted(value):
         if _ENV_NAME.fullmatch(name) is None:
             raise refuse("E_ENV", "{got} is no name of a variable", got=name)
-        text = text_of(value[name], late=True)
+        text = _env_value(name, value[name])
         if "\n" in text or "\r" in text:
-            raise refuse("E_ENV", "a variable in an env file cannot hold a line break: {got}", got=name)
+            hint = "write the file as text, in the form that its reader knows for such values"
+            raise refuse("E_ENV", "a variable in an env file cannot hold a line break: {got}", got=name, hint=hint)
         lines.append(f"{name}={text}\n")
-    return with_gaps("".join(lines))
+    return _in_one_line(with_gaps("".join(lines)))
+
+
+def _in_one_line(content: str | Template) -> str | Template:
+    """Mark the secrets in content: nobody knows yet whether a line break in one would add a variable."""
+    if isinstance(content, str):
+        return content
+    marked = (
+        Late(part.name, one_line=True) if isinstance(part, Late) and part.is_secret else part for part in content.parts
+    )
+    return Template(tuple(marked))
+
+
+def _env_value(name: str, value: object) -> str:
+    if isinstance(value, Scalar) and value.plain and value.text in ("null", ""):
+        hint = 'write "" for an empty value; take the line away for no variable'
+        raise refuse("E_ENV", "{got} has no value, and a variable in an env file needs one", got=name, hint=hint)
+    return text_of(value, late=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from reconciler.spec.leaf import Text, choice_text
+from reconciler.spec.leaf import Moment, Text, choice_text
 from reconciler.spec.names import LabelKey, Name
 
 
@@ -57,4 +57,6 @@ class Suspension(Fields):
 
     reason: Text = Field(description="Why; it is shown wherever the object is held back.")
     by: Text | None = Field(default=None, description="Who asked for it.")
-    until: Text | None = Field(default=None, description="When it ends by itself: a date and time (RFC 3339), quoted.")
+    until: Moment | None = Field(
+        default=None, description="When it ends by itself: a date and time with its zone (RFC 3339), quoted."
+    )

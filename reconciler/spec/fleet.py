@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from reconciler.spec.addresses import Url
+from reconciler.spec.addresses import RegistryHost, Url
+from reconciler.spec.container import Capability, Device
 from reconciler.spec.fields import Document, Fields
 from reconciler.spec.leaf import Bool, Duration, Percent, SecretText, Text, Whole, choice_text, seconds
 from reconciler.spec.names import Reference, SecretName
-from reconciler.spec.paths import AbsolutePath
+from reconciler.spec.paths import AbsolutePath, SecretFile
+from reconciler.spec.refusal import refuse
 
 
 class Limits(Fields):
@@ -55,8 +57,8 @@ class Allowance(Fields):
     profile: Reference = Field(description="Only sandboxes of this profile are meant.")
     host_network: Bool = Field(default=False, description="Allow `networkMode: host`.")
     host_ipc: Bool = Field(default=False, description="Allow `ipc: host`.")
-    cap_add: tuple[Text, ...] = Field(default=(), description="Capabilities that may be added.")
-    devices: tuple[Text, ...] = Field(default=(), description="Devices of the host that may be given.")
+    cap_add: tuple[Capability, ...] = Field(default=(), description="Capabilities that may be added.")
+    devices: tuple[Device, ...] = Field(default=(), description="Devices of the host that may be given.")
 
 
 class Policy(Fields):
@@ -76,7 +78,7 @@ class Policy(Fields):
 class SecretSource(Fields):
     """Say where a secret is kept on the controller: outside the specs."""
 
-    file: AbsolutePath = Field(
+    file: SecretFile = Field(
         description="A file on the machine that runs `reconcile`; one line break at its end is not part of the secret."
     )
 
@@ -84,7 +86,7 @@ class SecretSource(Fields):
 class Registry(Fields):
     """Log in to one registry for pulls; nothing of it is stored on a host."""
 
-    host: Text = Field(description="The registry, as image references begin, such as `registry.example`.")
+    host: RegistryHost = Field(description="The registry, as image references begin, such as `registry.example`.")
     username: Text = Field(description="The account to log in with.")
     password: SecretText = Field(description='A reference: "${secret:NAME}".')
 
@@ -110,6 +112,14 @@ class Alert(Fields):
     token: SecretText | None = Field(default=None, description="What it wants to see.")
 
 
+def _one_login_each(registries: tuple[Registry, ...]) -> tuple[Registry, ...]:
+    hosts = [registry.host for registry in registries]
+    twice = next((host for host in hosts if hosts.count(host) > 1), None)
+    if twice is not None:
+        raise refuse("E_DUPLICATE", "the registry {got} is here twice", got=twice, hint="keep one login for each")
+    return registries
+
+
 class FleetSpec(Fields):
     """Hold what is the same for the whole fleet."""
 
@@ -119,7 +129,9 @@ class FleetSpec(Fields):
     secrets: dict[SecretName, SecretSource] = Field(
         default_factory=dict, description="The only way in for secrets: used as `${secret:NAME}`."
     )
-    registries: tuple[Registry, ...] = Field(default=(), description="Registries that pulls log in to.")
+    registries: Annotated[tuple[Registry, ...], AfterValidator(_one_login_each)] = Field(
+        default=(), description="Registries that pulls log in to."
+    )
     telemetry: Telemetry = Field(
         default=Telemetry(), description="Where telemetry goes. `sinks` is not in this version: refused."
     )

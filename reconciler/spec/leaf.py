@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, PlainValidator, WithJsonSchema
@@ -24,6 +25,9 @@ _DECIMAL: Final = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]{1,3})?")
 _QUANTITY: Final = re.compile(r"(-?[0-9]+)([A-Za-z]*)")
 _PERCENT: Final = re.compile(r"([0-9]{1,3})%")
 _MODE: Final = re.compile(r"0[0-7]{3}")
+_MOMENT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 
 _BYTES: Final = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _MILLISECONDS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -43,7 +47,8 @@ def whole_number(value: object, *, at_least: int, at_most: int, code: str = "E_R
         if not value.plain:
             raise refuse("E_TYPE", "a whole number is wanted here, {got} is text", got=value, hint="remove the quotes")
         if _WHOLE.fullmatch(value.text) is None:
-            raise refuse("E_TYPE", "a whole number is wanted here, got {got}", got=value)
+            hint = "write digits alone, without quotes, zeros before them, units or points"
+            raise refuse("E_TYPE", "a whole number is wanted here, got {got}", got=value, hint=hint)
         if len(value.text) > _DIGITS_MAX:
             raise refuse(code, f"this number is out of range: {at_least} to {at_most}", got=value)
         number = int(value.text)
@@ -86,8 +91,10 @@ def _boolean(value: object) -> bool:
 def _decimal(value: object, *, at_least: float, at_most: float) -> float:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
-    if not isinstance(value, Scalar) or not value.plain:
-        raise refuse("E_TYPE", f"a number is wanted here, not a {kind_of(value)} or text")
+    if not isinstance(value, Scalar):
+        raise refuse("E_TYPE", f"a number is wanted here, not a {kind_of(value)}")
+    if not value.plain:
+        raise refuse("E_TYPE", "a number is wanted here, {got} is text", got=value, hint="remove the quotes")
     if _DECIMAL.fullmatch(value.text) is None:
         negative = re.fullmatch(r"-[0-9.]+", value.text) is not None
         raise refuse("E_RANGE" if negative else "E_TYPE", "a number such as 1.5 is wanted here, got {got}", got=value)
@@ -132,23 +139,39 @@ def read_milliseconds(value: object) -> int:
 def _seconds(value: object) -> int:
     span = read_milliseconds(value)
     if span % 1000:
-        raise refuse("E_UNIT", "whole seconds are wanted here, got {got}", got=value)
+        raise refuse("E_UNIT", "whole seconds are wanted here, got {got}", got=value, hint="write 1s or more")
     return span // 1000
 
 
 def _ratio(value: object) -> int:
-    text = text_of(value, wanted="a share in percent")
+    text = value.text if isinstance(value, Scalar) else text_of(value, wanted="a share in percent")
     match = _PERCENT.fullmatch(text)
     if match is None or int(match[1]) > 100:  # noqa: PLR2004 - per cent
-        raise refuse("E_UNIT", "a share is wanted here, got {got}", got=text, hint='write "0%" to "100%"')
+        raise refuse("E_UNIT", "a share in percent is wanted here, got {got}", got=text, hint='write "0%" to "100%"')
     return int(match[1])
 
 
 def _mode(value: object) -> str:
+    if isinstance(value, Scalar) and value.plain and re.fullmatch(r"[0-7]{3}", value.text):
+        message = "without quotes {got} would be read as a number; a mode as text is wanted here"
+        raise refuse("E_YAML_AMBIGUOUS", message, got=value, hint=f'write "0{value.text}"')
     text = text_of(value, wanted="a mode as text")
     if _MODE.fullmatch(text) is None:
         raise refuse("E_MODE", "{got} is no mode", got=text, hint='write "0" and three octal digits, such as "0750"')
     return text
+
+
+def _moment(value: object) -> str:
+    text = text_of(value, wanted="a date and time as text")
+    try:
+        datetime.fromisoformat(text.upper())
+        known = _MOMENT.fullmatch(text) is not None
+    except ValueError:
+        known = False
+    if not known:
+        hint = 'write it with its zone, such as "2030-01-31T18:00:00Z"'
+        raise refuse("E_TYPE", "a date and time (RFC 3339) is wanted here, got {got}", got=text, hint=hint)
+    return text.upper()
 
 
 def _late_text(value: object) -> str | Template:
@@ -193,6 +216,10 @@ SecretText = Annotated[
     Template, PlainValidator(_secret_text), WithJsonSchema({"type": "string", "pattern": "^\\$\\{secret:[^{}]+\\}$"})
 ]
 """A reference to one secret and nothing else."""
+PlainArgv = Annotated[
+    tuple[Text, ...], BeforeValidator(_argv), WithJsonSchema({"type": "array", "items": {"type": "string"}})
+]
+"""A command that is fully known when the specs are read."""
 Argv = Annotated[
     tuple[LateText, ...], BeforeValidator(_argv), WithJsonSchema({"type": "array", "items": {"type": "string"}})
 ]
@@ -217,4 +244,6 @@ Duration = Annotated[int, BeforeValidator(_seconds), WithJsonSchema(_DURATION_SC
 """Whole seconds."""
 Milliseconds = Annotated[int, BeforeValidator(read_milliseconds), WithJsonSchema(_DURATION_SCHEMA)]
 Percent = Annotated[int, BeforeValidator(_ratio), WithJsonSchema({"type": "string", "pattern": "^(100|[0-9]{1,2})%$"})]
+Moment = Annotated[str, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+"""A date and time with its zone (RFC 3339), as text."""
 Mode = Annotated[str, BeforeValidator(_mode), WithJsonSchema({"type": "string", "pattern": "^0[0-7]{3}$"})]

@@ -7,6 +7,8 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from reconciler.model.pattern import PatternRefused, compile_pattern
+from reconciler.model.text import printable
 from reconciler.spec.fields import Fields
 from reconciler.spec.leaf import Argv, Duration, seconds
 from reconciler.spec.names import Reference
@@ -38,9 +40,11 @@ def _pattern(value: object) -> str:
     if not 0 < len(text) <= _PATTERN_LENGTH_MAX:
         raise refuse("E_PROBE", f"a pattern has 1 to {_PATTERN_LENGTH_MAX} characters")
     try:
-        re.compile(text)
-    except (re.error, OverflowError, RecursionError):
-        raise refuse("E_PROBE", "{got} is no regular expression", got=text) from None
+        compile_pattern(text)
+    except PatternRefused as refused:
+        message = f"{{got}} is no regular expression: {printable(str(refused))}"
+        hint = r"it is RE2's language: without look-around and back references, and the end of the text is \z"
+        raise refuse("E_PROBE", message, got=text, hint=hint) from None
     return text
 
 
@@ -83,7 +87,7 @@ class LogProbe(Fields):
 
     container: Reference = Field(description="Which container of the sandbox is asked.")
     pattern: Annotated[str, BeforeValidator(_pattern)] = Field(
-        description="A regular expression, found anywhere in one of the last 2000 lines."
+        description="A regular expression (RE2), found anywhere in one of the last 2000 lines."
     )
 
 

@@ -20,10 +20,11 @@ def refuse(code: str, message: str, *, got: object = None, hint: str | None = No
     """Make the error for one value.
 
     `message` may hold `{got}`, and `hint` may hold `{quoted}`; both are filled in by the loader, which knows whether
-    the field's value may be shown.
+    the field's value may be shown. A scalar knows its place, which may be deep inside the field.
     """
+    at = got.at if isinstance(got, Scalar) else None
     context = {"message": message, "hint": hint or "", "got": got.text if isinstance(got, Scalar) else str(got)}
-    return PydanticCustomError("refused", "{code}", {"code": code, **context})
+    return PydanticCustomError("refused", "{code}", {"code": code, "at": at, **context})
 
 
 def late_marker(name: str) -> str:
@@ -68,7 +69,8 @@ def text_of(value: object, *, wanted: str = "text", late: bool = False) -> str:
         reading = misreading(value.text)
         if reading is not None:
             message = f"without quotes {{got}} would be read as {reading}; {wanted} is wanted here"
-            raise refuse("E_YAML_AMBIGUOUS", message, got=value, hint="write {quoted}")
+            hint = "write {quoted}, or null for nothing" if reading == "nothing" else "write {quoted}"
+            raise refuse("E_YAML_AMBIGUOUS", message, got=value, hint=hint)
     if not late and LATE_OPEN in value.text:
         name = readable(value.text)
         message = f"{name} is not known before a host was asked; {wanted} is wanted here"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from reconciler.load import load
 from reconciler.load.documents import Documents
@@ -39,7 +40,7 @@ def sandbox(name: str = "web", *, container: str = "image: web:1", rest: str = "
 
 def problems(folder: Path, **files: str | bytes) -> tuple[Problem, ...]:
     """Load a Fleet and these files (`name="text"` is written as `name.yaml`), and give what is wrong."""
-    write(folder, fleet=FLEET, **files)
+    write(folder, **{"fleet": FLEET, **files})
     try:
         load(folder, cache=False)
     except SpecInvalid as invalid:
@@ -59,3 +60,34 @@ def write(folder: Path, **files: str | bytes) -> None:
 
 def codes(found: tuple[Problem, ...]) -> set[str]:
     return {problem.code for problem in found}
+
+
+class Case(NamedTuple):
+    """Hold one numbered bad input: the files, the code that they must get, and words of its message or hint."""
+
+    number: int
+    what: str
+    files: dict[str, str | bytes]
+    code: str
+    says: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.number:02}-{self.what[:40]}"
+
+    def check(self, folder: Path) -> None:
+        """Load the files; every problem has a place and can be printed, and one is the wanted one."""
+        found = problems(folder, **self.files)
+        assert self.code in codes(found), found
+        wanted = [problem for problem in found if problem.code == self.code]
+        assert any(self.says in f"{problem.message} {problem.hint}" for problem in wanted), wanted
+        for problem in found:
+            assert problem.at.line > 0 or problem.code in {"E_SPEC_SIZE", "E_ENCODING"}, problem
+            said = f"{problem.message}{problem.hint}{problem.field}"
+            assert "Traceback" not in said
+            assert said.isprintable(), said
+            assert "hunter2" not in said.lower()
+
+
+def in_container(text: str) -> dict[str, str | bytes]:
+    """Give a host and a sandbox whose container holds `text` besides its image."""
+    return {"h": host(), "s": sandbox(container=f"image: web:1\n      {text}")}
