@@ -27,7 +27,7 @@ from reconciler.model.effect import (
     Unknown,
 )
 from reconciler.model.names import DerivedName
-from reconciler.model.outcome import ActionEnded, StepEnded
+from reconciler.model.outcome import ActionEnded, Instance, StepEnded
 from reconciler.model.plan import Action, Apply, Await, Measure, Note, Step, Verb
 from reconciler.model.probe import ProbePassed
 
@@ -150,6 +150,8 @@ class ActionRun:
             self._steps.append(ended)
             means.observer.step_ended(self.action, ended)
         if isinstance(performed.outcome, Done):
+            if performed.outcome.warning:
+                self._warnings.append(f"{step.title}: {performed.outcome.warning}")
             return None
         if isinstance(step.do, Await) and not step.do.gating and not means.interrupt.stopping:
             self._warnings.append(f"{step.title}: {_words(performed.outcome)}")
@@ -278,14 +280,14 @@ class ActionRun:
                 return f"{left}, since it could not be removed again ({_words(failure)}); the old one was not touched"
         return f"; {names} {'was' if len(new) == 1 else 'were'} removed again, and the old one was not touched"
 
-    async def _read_back(self, end: End) -> dict[str, str] | None:
+    async def _read_back(self, end: End) -> tuple[Instance, ...] | None:
         """Read which containers make up the sandbox now; None when that was not, or could not be, read."""
         action = self.action
         if action.removes or action.verb in {Verb.DESTROY, Verb.REAP}:
-            return {} if end == "done" else None
+            return () if end == "done" else None
         if self._lane is None or not self._steps or action.verb is Verb.FORGET:
             return None
-        found: dict[str, str] = {}
+        found: list[Instance] = []
         try:
             for key in action.keys:
                 kind, _, resource = key.partition("/")
@@ -293,10 +295,11 @@ class ActionRun:
                     name = str(DerivedName(self._means.fleet, action.sandbox, resource))
                     seen = await self._lane.host.find(name)
                     if seen is not None:
-                        found[name] = seen.full_id
+                        started_at = seen.live.started_at
+                        found.append(Instance(resource=key, name=name, full_id=seen.full_id, started_at=started_at))
         except HostError:
             return None
-        return found
+        return tuple(found)
 
     def _message(self, failure: Outcome) -> str:
         last = self._steps[-1] if self._steps else None
@@ -308,7 +311,7 @@ class ActionRun:
         why: Outcome | None = None,
         *,
         message: str | None = None,
-        instances: dict[str, str] | None = None,
+        instances: tuple[Instance, ...] | None = None,
     ) -> ActionEnded:
         """Sum the action up, also when it never ran, and show it to the observer. The delta comes later."""
         code, hint = "", None

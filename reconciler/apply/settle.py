@@ -8,6 +8,7 @@ from typing import assert_never
 
 import msgspec
 
+from reconciler.errors import ReadFailed
 from reconciler.host.interface import Question, Reader
 from reconciler.model import labels as label
 from reconciler.model.effect import (
@@ -113,7 +114,10 @@ async def look_again(
     if isinstance(effect, CreateNetwork | RemoveNetwork | DropPath):
         paths = (effect.path,) if isinstance(effect, DropPath) else ()
         view = await host.look(Question(fleet=fleet, paths=paths), now=now)
-        return Sight(networks=view.networks, path=view.paths.get(paths[0]) if paths else None)
+        path = view.paths.get(paths[0]) if paths else None
+        if path is not None and path.kind == "unreadable":
+            raise ReadFailed(f"host {host.name}: {path.path} cannot be looked at", code="E_HOST_FILES")
+        return Sight(networks=view.networks, path=path)
     if isinstance(effect, CreateContainer):
         return Sight(container=await host.find(effect.name))
     target = target_of(effect)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.host import open_gate, open_host, open_reader
+from reconciler.host.redacted import RedactedHost, RedactedReader
+from reconciler.model.redaction import redactor_of
 from reconciler.model.text import bind
 
 if TYPE_CHECKING:
@@ -16,19 +18,21 @@ if TYPE_CHECKING:
 
 
 class RealDoors:
-    """Open the hosts of one fleet."""
+    """Open the hosts of one fleet. What comes back from them holds none of `secrets`, but where values are compared."""
 
     def __init__(self, desired: Desired, *, secrets: dict[str, str], now: Callable[[], datetime]) -> None:
         self._gate = open_gate()
         self._now = now
+        self._redactor = redactor_of(tuple(secrets.values()))
         self._registries = tuple(
             (registry.host, registry.username, str(bind(registry.password, secrets))) for registry in desired.registries
         )
 
     def reader(self, host: HostDesired) -> Reader:
         """Give a host through a client that cannot mutate."""
-        return open_reader(host.access, gate=self._gate)
+        return RedactedReader(open_reader(host.access, gate=self._gate), self._redactor)
 
     def host(self, host: HostDesired) -> Host:
         """Give a host that effects may be sent to."""
-        return open_host(host.access, gate=self._gate, clock=self._now, registries=self._registries)
+        opened = open_host(host.access, gate=self._gate, clock=self._now, registries=self._registries)
+        return RedactedHost(opened, self._redactor)

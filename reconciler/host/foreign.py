@@ -8,6 +8,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from reconciler.errors import ConnectFailed, HostError, OutcomeUnknown, ReadFailed
+from reconciler.model.text import head_of
 
 if TYPE_CHECKING:
     from reconciler.model.access import HostAccess
@@ -226,4 +227,4 @@ def _cause(error: BaseException) -> BaseException:
 def _words(error: BaseException) -> str:
     """Say a foreign error in a few words, without control characters."""
     text = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(ascii(str(text))[1:-1].split())[:200]
+    return head_of(" ".join(ascii(str(text))[1:-1].split()), 200)

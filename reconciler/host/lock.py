@@ -1,7 +1,14 @@
-"""Hold a host's lock over the same connection as the effects, so that it ends with the connection.
+"""Hold a host's lock over the same connection as the effects, so that neither outlives the other.
 
 The lock is `flock` on `<baseDir>/.lock`, held by a script on the host that wants a beat every few seconds: sshd keeps
-the session of a powered-off controller for hours, and the script does not. Each holder gets an epoch that only grows.
+the session of a powered-off controller for hours, and the script does not.
+
+The connection is the fence. Docker compares no epoch that we could send along, so the one who lost the lock must be
+unable to send: where a holder did not give the lock back, the script kills its connection's sshd process before it
+lets go of the lock. What a paused controller still has in memory, or a line still has under way, then arrives nowhere;
+what the engine had taken before goes on, as decided under the lock, and the next holder looks before it acts. On this
+machine (`local`) there is no connection: there, as everywhere, a lease that has not been answered for `BELIEF_S` by a
+clock that also counts sleep is taken as lost, and that is asked right before each change is sent.
 """
 
 from __future__ import annotations
@@ -35,14 +42,9 @@ _HINTS = {
 
 
 class HostLease:
-    """Hold a host's lock until `release`, or until the connection dies.
+    """Hold a host's lock until `release`, or until the connection dies."""
 
-    Attributes:
-        epoch: grows with every holder of this host's lock; `<baseDir>/.epoch` holds the newest.
-    """
-
-    def __init__(self, pipe: Pipe, epoch: int) -> None:
-        self.epoch = epoch
+    def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
         self._gone = asyncio.Event()
         self._answered_s = _awake_s()
@@ -109,7 +111,7 @@ async def hold(shell: Shell, *, base_dir: str, holder: str, since: str) -> HostL
     answer = (await pipe.read_until(b"\n", deadline_s=_TAKE_S)).decode("utf-8", "replace").rstrip("\n")
     word, _, rest = answer.partition(" ")
     if word == "held":
-        return HostLease(pipe, int(rest))
+        return HostLease(pipe)
     await pipe.close()
     if word == "busy":
         since_when, _, who = rest.partition(" ")

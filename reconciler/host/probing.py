@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, assert_never
 
@@ -16,7 +17,8 @@ import msgspec
 from reconciler.errors import HostError, ReadFailed
 from reconciler.host.docker.decode import decode_container
 from reconciler.host.docker.replies import ContainerReply, read_reply
-from reconciler.model.observed import SeenContainer
+from reconciler.model.observed import CRASHES_MAX, SeenContainer
+from reconciler.model.pattern import compile_pattern
 from reconciler.model.probe import (
     ExecProbe,
     FinishedProbe,
@@ -31,7 +33,7 @@ from reconciler.model.probe import (
     RunningProbe,
     TcpProbe,
 )
-from reconciler.model.text import printable
+from reconciler.model.text import head_of, printable, tail_of
 
 if TYPE_CHECKING:
     from reconciler.host.docker.reader import DockerReader
@@ -42,14 +44,14 @@ DIAL_S = 2.0
 ANSWER_S = 5.0
 EXEC_S = 5.0
 LOG_LINES = 2000
-CRASHES_MAX = 3
-"""A container that Docker had to restart so often since it was created, and that is down again, will not get ready."""
-
 SETTLE_S = 0.5
 """What dies at its start is caught within this: Docker restarts it after 0.1 s, so one look would find it running."""
 
 LINE_MAX = 4096
 """A longer line is cut before a pattern is tried on it."""
+
+SEARCH_S = 2.0
+"""The costliest pattern that is taken needs about a second for one such line; a usual one needs microseconds."""
 
 _STATUS_LINE_MAX = 8192
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})(?: |\r|\n)")
@@ -95,8 +97,9 @@ async def ask(
     live = asked.seen.live
     if isinstance(probe, FinishedProbe) and live.state == "exited" and live.exit_code == 0:
         return ProbePassed()
-    if isinstance(probe, LogProbe) and live.started_at is not None and await _logged(probe, asked, read=read):
-        return ProbePassed()
+    logged = await _logged(probe, asked, read=read) if isinstance(probe, LogProbe) else None
+    if isinstance(logged, ProbePassed):
+        return logged
     if live.state in _ENDED:
         return ProbeFailed(_how_it_ended(asked.seen))
     if live.state == "restarting" and live.restart_count >= CRASHES_MAX:
@@ -104,6 +107,8 @@ async def ask(
         return ProbeFailed(f"{container} does not stay up: {again}")
     if live.state != "running" or isinstance(probe, FinishedProbe):
         return ProbeWaiting(f"{container} is {live.state}")
+    if logged is not None:
+        return logged
     if isinstance(probe, RunningProbe):
         return await _settled(asked.seen, read=read, host=link.access.name)
     return await _ask_running(probe, asked, link=link, write=write)
@@ -149,7 +154,7 @@ def _reachable(bind: str) -> str:
 def _how_it_ended(seen: SeenContainer) -> str:
     live = seen.live
     more = " (out of memory)" if live.oom_killed else ""
-    error = f": {printable(live.error)[:300]}" if live.error else ""
+    error = f": {head_of(printable(live.error), 300)}" if live.error else ""
     ended = f"exited with {live.exit_code}" if live.state == "exited" else f"is {live.state}"
     return f"{seen.name} {ended}{more}{error}"
 
@@ -167,15 +172,13 @@ async def _ask_running(probe: Probe, asked: Asked, *, link: Link, write: DockerW
             return ProbePassed()
         case ExecProbe():
             return await _ask_exec(probe, seen, write)
-        case LogProbe():
-            return ProbeWaiting(f"no line of {seen.name} holds {printable(probe.pattern)!r} yet")
         case HealthProbe():
             health = seen.live.health
             if health == "healthy":
                 return ProbePassed()
             said = f"says {health}" if health else "is not there: neither spec nor image has one"
             return ProbeWaiting(f"the health check of {seen.name} {said}")
-        case RunningProbe() | FinishedProbe():
+        case LogProbe() | RunningProbe() | FinishedProbe():
             return ProbeWaiting(f"{seen.name} is {seen.live.state}")
         case _:
             assert_never(probe)
@@ -291,29 +294,55 @@ async def _ask_exec(probe: ExecProbe, seen: SeenContainer, write: DockerWriter |
     except DockerRefused as refused:
         if refused.is_absent or refused.status == _NOT_RUNNING:
             return ProbeWaiting(f"{seen.name} stopped running while it was asked")
-        return ProbeWaiting(f"{seen.name}: {printable(refused.message)[:300]}")
+        return ProbeWaiting(f"{seen.name}: {head_of(printable(refused.message), 300)}")
     except HostError as error:
         # A probe changes nothing that counts, so a lost answer is only an answer that is not there yet.
         return ProbeWaiting(f"{seen.name}: {error.message}")
     if result.exit_code == 0:
         return ProbePassed()
-    said = printable((result.stderr or result.stdout).decode("utf-8", "replace").strip())[-200:]
+    said = printable(tail_of((result.stderr or result.stdout).decode("utf-8", "replace").strip(), 200))
     return ProbeWaiting(f"{seen.name}: the command exited with {result.exit_code}{f': {said}' if said else ''}")
 
 
-async def _logged(probe: LogProbe, asked: Asked, *, read: DockerReader) -> bool:
+async def _logged(probe: LogProbe, asked: Asked, *, read: DockerReader) -> ProbePassed | ProbeWaiting:
     """Look for the pattern in what this run printed, and not in an earlier run's output.
 
     A program's first lines bear a time shortly before `StartedAt`, which Docker notes once it runs, and the last
     lines of the run before may bear one shortly after `FinishedAt`: so the middle between the two tells them apart.
     """
-    live = asked.seen.live
+    live, name = asked.seen.live, asked.seen.name
+    if live.started_at is None:
+        return ProbeWaiting(f"{name} is {live.state}")
     since_s = 0.0
-    if live.started_at is not None and live.finished_at is not None and live.finished_at < live.started_at:
+    if live.finished_at is not None and live.finished_at < live.started_at:
         since_s = (live.started_at.timestamp() + live.finished_at.timestamp()) / 2
     data = await read.logs(asked.seen.full_id, lines=LOG_LINES, tty=asked.tty, since_s=since_s)
-    pattern = re.compile(probe.pattern)
-    return any(pattern.search(line[:LINE_MAX]) for line in split_lines(data))
+    found = await search_lines(probe.pattern, split_lines(data))
+    if found:
+        return ProbePassed()
+    if found is None:
+        late = f"the pattern {printable(probe.pattern)!r} is too costly: {SEARCH_S:g} s were not enough"
+        return ProbeWaiting(f"{name}: {late} for its last {LOG_LINES} lines")
+    return ProbeWaiting(f"no line of {name} holds {printable(probe.pattern)!r} yet")
+
+
+async def search_lines(pattern: str, lines: Iterable[str]) -> bool | None:
+    """Tell whether a line holds the pattern; None when that took too long.
+
+    The search has a thread of its own, so that a costly pattern holds up nobody but its own probe.
+    """
+
+    def search() -> bool | None:
+        holds = compile_pattern(pattern)
+        until_s = time.monotonic() + SEARCH_S
+        for line in lines:
+            if holds(line[:LINE_MAX]):
+                return True
+            if time.monotonic() > until_s:
+                return None
+        return False
+
+    return await asyncio.to_thread(search)
 
 
 def split_lines(data: bytes) -> Iterable[str]:

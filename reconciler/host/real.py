@@ -308,16 +308,21 @@ class DockerHost(DockerReaderHost):
         from reconciler.host.effects.perform import perform  # noqa: PLC0415  # same
         from reconciler.host.files.change import HostFiles  # noqa: PLC0415  # same
 
-        link = self._leased
-        if self._lease is None or link is None or self._lease.lost or link.is_lost:
+        link, lease = self._leased, self._lease
+
+        def is_held() -> bool:
+            return lease is not None and link is not None and not lease.lost and not link.is_lost
+
+        if link is None or not is_held():
             return NotDone("E_NO_LEASE", f"the lock of host {self.name} is not held, so nothing is changed there")
         try:
-            files = HostFiles(link.shell, base_dir=await self._own_folder(link))
+            files = HostFiles(link.shell, base_dir=await self._own_folder(link), is_held=is_held)
             engine = Engine(
                 self.name,
                 read=await link.reader(),
                 write=await link.writer(),
                 images=self._images_known,
+                is_held=is_held,
                 logins=tuple(RegistryLogin(host=one[0], username=one[1], password=one[2]) for one in self._registries),
                 progress=progress,
             )

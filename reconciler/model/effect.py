@@ -177,10 +177,14 @@ Effect = (
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
-    """The effect holds. `value` is the full id of what was created; `changed` is False when it held already."""
+    """The effect holds. `value` is the full id of what was created; `changed` is False when it held already.
+
+    `warning` tells people what is left for them to do, e.g. of a folder that only root can empty; else it is empty.
+    """
 
     value: str | None = None
     changed: bool = True
+    warning: str = ""
 
 
 class NotDone(msgspec.Struct, frozen=True, tag="not_done"):

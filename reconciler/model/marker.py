@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
 
+from reconciler.model.names import is_full_id
 from reconciler.model.text import printable
 
 MARKER_NAME = ".reconciler.json"
+
+_BORN_MIN = datetime(2000, 1, 1, tzinfo=UTC)
+_BORN_MAX = datetime(2200, 1, 1, tzinfo=UTC)
+_TTL_MAX_S = 100 * 366 * 24 * 3600
+_GENERATION_MAX = 2**53
+"""Beyond this, programs that read JSON numbers as doubles would see another one."""
+
+_TEXT_MAX = 4096
+_UID = re.compile(r"[0-9a-f]{8}")
 
 
 class Marker(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,9 +60,38 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_marker(content: str) -> Marker | str:
-    """Read a marker, or say in words why it cannot be taken as one."""
+    """Read a marker, or say in words why it cannot be taken as one.
+
+    It lies where others may write, so what would break arithmetic with it later is refused here.
+    """
     try:
         marker = msgspec.json.decode(content, type=Marker)
     except (msgspec.DecodeError, UnicodeError) as error:
         return f"it cannot be read: {printable(str(error))[:200]}"
-    return marker if marker.version == 1 else f"it is of version {marker.version}, which this program does not know"
+    if marker.version != 1:
+        return f"it is of version {_number(marker.version)}, which this program does not know"
+    return _absurdity(marker) or marker
+
+
+def _absurdity(marker: Marker) -> str | None:
+    """Say what in a marker no version of this program can have written."""
+    texts = (marker.fleet, marker.sandbox, marker.intent, marker.revision, marker.run, *marker.adopted)
+    if any(len(text) > _TEXT_MAX for text in texts):
+        return f"a text in it is longer than {_TEXT_MAX} characters"
+    if not _UID.fullmatch(marker.uid):
+        return f"its uid {printable(marker.uid[:20])} is not 8 hex digits"
+    born = marker.created_at
+    if born.tzinfo is None or not _BORN_MIN <= born < _BORN_MAX:
+        return f"it says that the sandbox was made at {born.isoformat()}: not a time with a zone in 2000 to 2199"
+    if not 1 <= marker.generation <= _GENERATION_MAX:
+        return f"its generation is {_number(marker.generation)}, not 1 to 2**53"
+    if marker.ttl_s is not None and not 0 <= marker.ttl_s <= _TTL_MAX_S:
+        return f"its ttl is {_number(marker.ttl_s)} s, not 0 s to 100 years"
+    if not all(is_full_id(full_id) for full_id in marker.adopted.values()):
+        return "what it says was adopted is not named by full ids of 64 hex digits"
+    return None
+
+
+def _number(number: int) -> str:
+    """Write a number that may have any length."""
+    return str(number) if abs(number) < 10**20 else "of more than 20 digits"

@@ -20,6 +20,13 @@ STOPPED_STATES = frozenset({"created", "exited", "dead"})
 """A container in one of these has no process; `removing` is in neither set."""
 
 
+CRASHES_MAX = 3
+"""So many restarts by its policy, and a container that does not stay up is no longer waited for."""
+
+STEADY_S = 60.0
+"""Docker waits at most so long between the restarts of a container: one that has run for longer has recovered."""
+
+
 class HostIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """Say which machine answered, and as whom we are there.
 
@@ -43,6 +50,16 @@ class HostIdentity(msgspec.Struct, frozen=True, kw_only=True):
     boot_id: str | None = None
     engine_version: str = ""
     api_version: str = ""
+
+    @property
+    def engine(self) -> str | None:
+        """Name the running engine, or None where it cannot be told.
+
+        A cloned machine has Docker's id of its original, and two engines of one machine may share theirs: the boot
+        and the data folder tell these apart.
+        """
+        known = self.docker_id and self.boot_id
+        return f"{self.docker_id} {self.boot_id} {self.docker_root}" if known else None
 
     @property
     def bindings(self) -> dict[str, str]:
@@ -84,6 +101,15 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     restart_count: int = 0
     oom_killed: bool = False
     error: str = ""
+
+    def keeps_crashing(self, *, host_clock_epoch_s: float) -> bool:
+        """Tell whether it ends again and again; a look in between finds it running."""
+        if self.restart_count < CRASHES_MAX:
+            return False
+        if self.state == "restarting":
+            return True
+        up_s = host_clock_epoch_s - self.started_at.timestamp() if self.started_at is not None else STEADY_S
+        return self.state == "running" and 0 <= up_s < STEADY_S
 
 
 class SeenContainer(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,10 +163,13 @@ class SeenVolume(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeenPath(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold what stands at one path. `inode` is `device:inode`; `sha256` is of a regular file's content, when asked."""
+    """Hold what stands at one path, or that nobody may look there (`unreadable`, which is not `absent`).
+
+    `inode` is `device:inode`; `sha256` is of a regular file's content, when asked.
+    """
 
     path: str
-    kind: Literal["absent", "directory", "file", "symlink", "other"]
+    kind: Literal["absent", "directory", "file", "symlink", "other", "unreadable"]
     mode: str = ""
     uid: int = -1
     gid: int = -1

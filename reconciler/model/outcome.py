@@ -22,6 +22,15 @@ class StepEnded(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime
 
 
+class Instance(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Name one container that makes up a sandbox: the resource that it is, and when it started by its host's clock."""
+
+    resource: str
+    name: str
+    full_id: str
+    started_at: datetime | None = None
+
+
 class ActionEnded(msgspec.Struct, frozen=True, kw_only=True):
     """Report how one action ended.
 
@@ -32,8 +41,7 @@ class ActionEnded(msgspec.Struct, frozen=True, kw_only=True):
         message, hint: for people; empty when done.
         logs: last lines of the container's output, on failure.
         delta: what it did to its host, when measured.
-        instances: Docker name to full id of the containers that now make up the sandbox, as read back at the end;
-            None when they were not read.
+        instances: the containers that now make up the sandbox, as read back at the end; None when they were not read.
         ready_at: when its probes had all passed, or None.
         warnings: what went wrong without failing it, e.g. an optional container that is not ready.
     """
@@ -46,7 +54,7 @@ class ActionEnded(msgspec.Struct, frozen=True, kw_only=True):
     logs: tuple[str, ...] = ()
     steps: tuple[StepEnded, ...] = ()
     delta: ProvisionDelta | None = None
-    instances: dict[str, str] | None = None
+    instances: tuple[Instance, ...] | None = None
     ready_at: datetime | None = None
     warnings: tuple[str, ...] = ()
 

@@ -16,6 +16,11 @@ from reconciler.model.source import SourceRef
 PLAN_FORMAT = "reconciler-plan/1"
 
 
+def address_of(sandbox: str) -> str:
+    """Write a sandbox as people and programs address it."""
+    return f"sandbox/{sandbox}"
+
+
 class Bucket(enum.StrEnum):
     """Name the one class that every sandbox of one host falls into."""
 
@@ -128,7 +133,6 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         id: unique in the plan, `<host>/<sandbox>`.
-        address: `sandbox/<name>`.
         bucket: the class it fell into.
         resources: per resource, what happens and why.
         steps: in order; each waits for the one before.
@@ -141,7 +145,6 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     id: str
-    address: str
     sandbox: str
     uid: str
     host: str
@@ -162,16 +165,42 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     marker: tuple[FieldChange, ...] = ()
 
+    @property
+    def address(self) -> str:
+        """Give the sandbox's address."""
+        return address_of(self.sandbox)
+
+    @property
+    def changes(self) -> tuple[FieldChange, ...]:
+        """Give every field that differs, in order."""
+        return (*(change for resource in self.resources for change in resource.changes), *self.marker)
+
+    @property
+    def is_drift(self) -> bool:
+        """Tell whether it only repairs what a host changed behind our back."""
+        if self.bucket is Bucket.ZOMBIE_WANTED:
+            return True
+        return self.bucket is Bucket.DRIFTED and all(change.origin == "drift" for change in self.changes)
+
+
+AS_ASKED = frozenset({"Suspended", "Orphan", "TooYoung", "InGrace"})
+"""Reasons for holding back that somebody asked for; with any other, a host is not as the specs say."""
+
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
     """Hold what is not done and why. `reason` is one word of a closed list, `message` a sentence."""
 
-    address: str
+    sandbox: str
     host: str
     bucket: Bucket
     reason: str
     message: str
     hint: str | None = None
+
+    @property
+    def address(self) -> str:
+        """Give the sandbox's address."""
+        return address_of(self.sandbox)
 
 
 class Matched(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     Attributes:
         host_id: identity of the host when it was made.
         keys: the resources we made, as `containers/main`.
+        complete: an action of it was once carried through; before that, what is not there has not vanished.
         phase: `expired` remembers that its ttl ran out, for the `intent` named here.
     """
 
@@ -27,6 +28,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     run: str
     keys: tuple[str, ...]
     applied_at: datetime
+    complete: bool = True
     phase: Literal["present", "expired"] = "present"
 
 
@@ -39,11 +41,15 @@ class Removal(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class HostRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Remember a host: which machine it was, and since when it has not answered."""
+    """Remember a host: which machine it was, and since when it has not answered.
+
+    `engine` is the engine that answered last (`HostIdentity.engine`): a host that is not asked is still told from it.
+    """
 
     name: str
     host_id: str | None
     docker_root: str | None = None
+    engine: str | None = None
     unreachable_since: datetime | None = None
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from reconciler.model.delta import ProvisionDelta
+from reconciler.model.outcome import Instance
 from reconciler.model.record import HostRecord, Record, Removal
 from reconciler.model.snapshot import HostSnapshot
 
@@ -26,6 +27,7 @@ ConditionType = Literal[
 Reason = Literal[
     "ProbesPassed",
     "ProbeFailed",
+    "CrashLoop",
     "NotProbed",
     "StepFailed",
     "OutcomeUnknown",
@@ -57,14 +59,6 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     last_transition_time: datetime
 
 
-class Instance(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Name one container that makes up the sandbox."""
-
-    resource: str
-    name: str
-    full_id: str
-
-
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Remember one action."""
 
@@ -83,6 +77,7 @@ class SandboxStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     Attributes:
         ready_run: the run whose probes passed, so that Ready can come back after a look that could not see it.
+        ready_starts: digest of which containers, started when, passed: one that was started since has not.
         repeated: how often in a row the same action was taken for the same reason, which `evidence` digests.
         observed_at: when its host last answered; `stale` says that the host did not answer the last look.
     """
@@ -103,6 +98,7 @@ class SandboxStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     delta: ProvisionDelta | None = None
     history: tuple[HistoryEntry, ...] = ()
     ready_run: str = ""
+    ready_starts: str = ""
     evidence: str = ""
     repeated: int = 0
     observed_at: datetime | None = None

@@ -13,16 +13,22 @@ import msgspec
 
 SECRET_PREFIX = "secret:"  # noqa: S105 - the marker of a reference, not a secret
 SECRET_SHOWN = "(secret)"  # noqa: S105 - what people see instead of one
+CUT = "…"
+"""Stands where a text was cut, so that half a secret beside it can be told."""
 RUN_PREFIX = "run."
 LATE_NAMES = ("run.id", "run.startedAt", "host.home", "host.uid", "host.gid", "host.baseDir")
 
 T = TypeVar("T")
 
 
-class Late(msgspec.Struct, frozen=True, tag="late"):
-    """Stand for one value that is bound later: one of `LATE_NAMES`, or `secret:<name>`."""
+class Late(msgspec.Struct, frozen=True, tag="late", omit_defaults=True):
+    """Stand for one value that is bound later: one of `LATE_NAMES`, or `secret:<name>`.
+
+    `one_line` says that a line break in the value would mean something else where it stands, as in a file of variables.
+    """
 
     name: str
+    one_line: bool = False
 
     @property
     def is_secret(self) -> bool:
@@ -133,3 +139,13 @@ def plain(text: Text) -> str:
 def printable(text: str, *, kept: str = "") -> str:
     """Escape every control character but those of `kept`, so that no host writes to anybody's terminal."""
     return "".join(char if char.isprintable() or char in kept else f"\\x{ord(char):02x}" for char in text)
+
+
+def head_of(text: str, length: int) -> str:
+    """Give the beginning of a text that may be long, and show where it was cut."""
+    return text if len(text) <= length else text[:length] + CUT
+
+
+def tail_of(text: str, length: int) -> str:
+    """Give the end of a text that may be long, and show where it was cut."""
+    return text if len(text) <= length else CUT + text[-length:]

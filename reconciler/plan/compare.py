@@ -16,10 +16,11 @@ from reconciler.model.desired import SandboxDesired
 from reconciler.model.marker import Marker
 from reconciler.model.observed import ImageFact, SeenContainer, SeenPath
 from reconciler.model.plan import FieldChange
+from reconciler.model.redaction import redactor_of
 from reconciler.model.resource import Container, Directory, File
 from reconciler.model.rule import Remedy, Rule, rules
 from reconciler.model.source import SourceRef
-from reconciler.model.text import SECRET_SHOWN, is_secret
+from reconciler.model.text import SECRET_PREFIX, SECRET_SHOWN, is_secret
 from reconciler.plan.intent import same_intent
 from reconciler.plan.words import in_words
 
@@ -40,13 +41,17 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         raw: as the specs say it, late values symbolic: tells where secrets are.
         bound: the same with every late value of the observed run filled in.
         intended: it is the specs that changed since the container was made, not the host.
+        changed: the sandbox's specs changed since it was last applied; tells of what is set in place.
         origins: where each field was said.
+        bindings: what was filled in, by name: the values under `secret:…` are shown nowhere, whoever set them.
     """
 
     raw: Container
     bound: Container
     intended: bool
+    changed: bool
     origins: Mapping[str, SourceRef]
+    bindings: Mapping[str, str] = {}
 
 
 def compare_container(
@@ -123,13 +128,14 @@ def _explain(
             if new.get(key) != old.get(key)
         ]
     prefix = f"{wanted.raw.key.kind}.{wanted.raw.name}"
+    known = redactor_of(tuple(text for name, text in wanted.bindings.items() if name.startswith(SECRET_PREFIX)))
     return [
         FieldChange(
             path=f"{prefix}.{spot}",
-            old=_shown(field, now, secret=spot in hidden or is_secret(said), adopted=adopted),
+            old=_shown(field, known.walk(now), secret=spot in hidden or is_secret(said), adopted=adopted),
             new=_shown(field, want, secret=is_secret(said), adopted=False),
             remedy=rule.remedy_for(want),
-            origin=_origin(wanted, said),
+            origin=_origin(wanted, rule.remedy_for(want), said),
             at=where_said(wanted.origins, f"{prefix}.{spot}"),
         )
         for spot, want, now, said in pairs
@@ -144,9 +150,13 @@ def _shown(field: str, value: object, *, secret: bool, adopted: bool) -> str | N
     return UNSHOWN if adopted and field == "env" else in_words(field, value)
 
 
-def _origin(wanted: Wanted, said: object) -> Literal["intent", "drift"]:
-    """Attribute a change; a secret's value is in no digest, so its change is taken as meant."""
-    return "intent" if wanted.intended or is_secret(said) else "drift"
+def _origin(wanted: Wanted, remedy: Remedy, said: object) -> Literal["intent", "drift"]:
+    """Attribute a change; a secret's value is in no digest, so its change is taken as meant.
+
+    What is set in place is in no container's digest either: there the whole sandbox tells.
+    """
+    meant = wanted.changed if remedy is Remedy.IN_PLACE else wanted.intended
+    return "intent" if meant or is_secret(said) else "drift"
 
 
 def where_said(origins: Mapping[str, SourceRef], path: str) -> SourceRef | None:

@@ -105,6 +105,18 @@ class Bench(abc.ABC):
         """Make a symbolic link, ours."""
 
     @abc.abstractmethod
+    def set_mode(self, path: str, mode: str) -> None:
+        """Give a path another mode."""
+
+    @abc.abstractmethod
+    def give_to_root(self, path: str) -> None:
+        """Let a path, and all below it, be root's, as what a container makes."""
+
+    @abc.abstractmethod
+    def remove_tree(self, path: str) -> None:
+        """Remove a path with all below it, as root."""
+
+    @abc.abstractmethod
     def text(self, path: str) -> str | None:
         """Read a file, or None when there is none."""
 
@@ -206,6 +218,18 @@ class MemoryBench(Bench):
     def link(self, path: str, target: str) -> None:
         self.world.add_path(path, kind="symlink", mode="0777", target=target)
 
+    def set_mode(self, path: str, mode: str) -> None:
+        self.world.paths[path] = replace(self.world.paths[path], mode=mode)
+
+    def give_to_root(self, path: str) -> None:
+        for below, node in self.world.paths.items():
+            if below == path or below.startswith(f"{path}/"):
+                self.world.paths[below] = replace(node, uid=0, gid=0)
+
+    def remove_tree(self, path: str) -> None:
+        for below in [item for item in self.world.paths if item == path or item.startswith(f"{path}/")]:
+            del self.world.paths[below]
+
     def text(self, path: str) -> str | None:
         node = self.world.paths.get(path)
         return None if node is None else node.content.decode()
@@ -289,6 +313,15 @@ class LabBench(Bench):
 
     def link(self, path: str, target: str) -> None:
         self._as_user(f"ln -s -- {shlex.quote(target)} {shlex.quote(path)}")
+
+    def set_mode(self, path: str, mode: str) -> None:
+        self.lab.run("chmod", mode, path)
+
+    def give_to_root(self, path: str) -> None:
+        self.lab.run("chown", "--recursive", "--no-dereference", "0:0", path)
+
+    def remove_tree(self, path: str) -> None:
+        self.lab.run("rm", "-r", "--one-file-system", "--", path)
 
     def text(self, path: str) -> str | None:
         quoted = shlex.quote(path)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import pytest
 
-from reconciler.model.effect import DropPath, MakeDirectory, PutFile, PutMarker
+from reconciler.model.effect import Done, DropPath, MakeDirectory, PutFile, PutMarker
 from reconciler.model.observed import SeenPath
 from reconciler.model.text import Late, Template
 from tests.builders import a_marker
@@ -266,3 +267,98 @@ async def test_a_marker_of_another_sandbox_is_a_fault(case: Case) -> None:
     (seen,) = [found for found in (await look(case.host)).markers if found.folder == case.uid]
     assert seen.marker is None
     assert "00000000" in str(seen.fault)
+
+
+async def test_what_lies_in_a_closed_folder_is_unreadable_and_not_absent(case: Case) -> None:
+    await case.mark()
+    await case.done(folder(case, "shut/deep"))
+    await case.done(put(case))
+    shut = f"{case.folder}/shut"
+    case.bench.set_mode(shut, "0000")
+    paths = (f"{shut}/deep", f"{shut}/none", f"{shut}/deep/none", shut, f"{case.folder}/config", f"{case.folder}/none")
+    seen = (await look(case.host, paths=paths)).paths
+    kinds = ["unreadable", "unreadable", "unreadable", "directory", "file", "absent"]
+    assert [seen[path].kind for path in paths] == kinds
+    assert seen[shut].mode == "0000"
+    assert seen[f"{shut}/none"] == SeenPath(path=f"{shut}/none", kind="unreadable")
+    assert (await case.refused(DropPath(path=f"{shut}/none", root=case.bench.base_dir))).code == "E_HOST_PERMISSION"
+    case.bench.set_mode(shut, "0700")
+
+
+async def test_a_root_that_cannot_be_looked_at_is_not_gone(case: Case) -> None:
+    above = f"{case.bench.home}/above-{case.uid}"
+    root = f"{above}/data"
+    case.bench.make_directory(root)
+    case.bench.write(f"{root}/file", "precious\n")
+    case.bench.set_mode(above, "0000")
+    assert (await case.refused(DropPath(path=f"{root}/file", root=root))).code == "E_HOST_PERMISSION"
+    case.bench.set_mode(above, "0700")
+    await case.done(DropPath(path=f"{root}/file", root=root))
+
+
+@pytest.mark.parametrize("name", ["", "/.reconciler.json"])
+async def test_a_marker_that_cannot_be_looked_at_is_a_fault_and_not_an_absence(case: Case, name: str) -> None:
+    await case.mark()
+    case.bench.set_mode(f"{case.folder}{name}", "0000")
+    (seen,) = [found for found in (await look(case.host)).markers if found.folder == case.uid]
+    assert seen.marker is None
+    assert seen.fault
+    assert "read" in seen.fault
+    case.bench.set_mode(f"{case.folder}{name}", "0700")
+
+
+async def test_a_sandboxs_own_folder_goes_even_if_root_wrote_into_it(case: Case) -> None:
+    await case.mark()
+    await case.done(folder(case, "data/theirs/deep"))
+    for name in ("data/theirs/deep/file", "data/ours", "data/theirs/file"):
+        case.bench.write(f"{case.folder}/{name}", "x")
+    case.bench.give_to_root(f"{case.folder}/data/theirs")
+    shown = await see(case, case.folder)
+    done = await case.done(DropPath(path=case.folder, root=case.bench.base_dir, inode=shown.inode))
+    assert (await see(case, case.folder)).kind == "absent"
+    assert case.folder in done.warning
+    kept = re.search(r"kept as (\S+); to remove it: sudo rm -rf -- '(\S+)'$", done.warning)
+    assert kept is not None
+    assert kept[1] == kept[2]
+    assert kept[1].startswith(f"{case.bench.base_dir}/.kept-")
+    left = {name: case.bench.text(f"{kept[1]}/x/{name}") for name in ("data/theirs/deep/file", "data/ours")}
+    assert left == {"data/theirs/deep/file": "x", "data/ours": None}
+    assert case.uid not in [found.folder for found in (await look(case.host)).markers]
+    await case.done(DropPath(path=case.folder, root=case.bench.base_dir, inode=shown.inode), changed=False)
+    case.bench.remove_tree(kept[1])
+
+
+async def test_what_root_made_and_we_may_remove_is_removed_without_a_word(case: Case) -> None:
+    await case.mark()
+    await case.done(folder(case, "data/empty"))
+    case.bench.write(f"{case.folder}/data/file", "x")
+    for name in ("data/empty", "data/file"):
+        case.bench.give_to_root(f"{case.folder}/{name}")
+    shown = await see(case, case.folder)
+    done = await case.done(DropPath(path=case.folder, root=case.bench.base_dir, inode=shown.inode))
+    assert done == Done()
+    assert (await see(case, case.folder)).kind == "absent"
+
+
+async def test_a_folder_that_is_another_users_itself_is_not_touched(case: Case) -> None:
+    await case.mark()
+    await case.done(folder(case, "data"))
+    case.bench.write(f"{case.folder}/data/file", "x")
+    case.bench.give_to_root(f"{case.folder}/data")
+    shown = await see(case, f"{case.folder}/data")
+    order = DropPath(path=f"{case.folder}/data", root=case.bench.base_dir, inode=shown.inode)
+    assert (await case.refused(order)).code == "E_PATH_OWNER"
+    assert case.bench.text(f"{case.folder}/data/file") == "x"
+    case.bench.remove_tree(f"{case.folder}/data")
+
+
+async def test_data_of_others_under_a_given_root_is_not_half_removed(case: Case) -> None:
+    root = f"{case.bench.home}/storage-{case.uid}"
+    case.bench.make_directory(f"{root}/data/theirs")
+    case.bench.write(f"{root}/data/theirs/file", "x")
+    case.bench.give_to_root(f"{root}/data/theirs")
+    shown = await see(case, f"{root}/data")
+    refused = await case.refused(DropPath(path=f"{root}/data", root=root, inode=shown.inode))
+    assert refused.code == "E_PATH_OWNER"
+    assert case.bench.text(f"{root}/data/theirs/file") == "x"
+    case.bench.remove_tree(f"{root}/data")

@@ -23,7 +23,7 @@ class Rig:
         self.folder = folder
         self.shell = shell
         self.base = folder / "home" / ".reconciler" / "lab"
-        self.files = HostFiles(shell, base_dir=str(self.base))
+        self.files = HostFiles(shell, base_dir=str(self.base), is_held=lambda: True)
         self.decoy = folder / "decoy"
         (self.decoy / "deep").mkdir(parents=True)
         (self.decoy / "deep/precious").write_text("precious")

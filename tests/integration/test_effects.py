@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import shutil
 import socket
 from pathlib import Path
@@ -15,6 +16,7 @@ from msgspec.structs import replace
 from reconciler.errors import ReadFailed
 from reconciler.host import open_gate, open_reader
 from reconciler.host.interface import Busy, Question
+from reconciler.host.redacted import RedactedHost
 from reconciler.model.access import LOCAL
 from reconciler.model.effect import (
     CreateContainer,
@@ -32,8 +34,10 @@ from reconciler.model.effect import (
     StopContainer,
     Unknown,
 )
-from reconciler.model.probe import ExecProbe, HttpProbe, LogProbe, ProbePassed, ProbeWaiting, TcpProbe
+from reconciler.model.probe import ExecProbe, FinishedProbe, HttpProbe, LogProbe, ProbePassed, ProbeWaiting, TcpProbe
+from reconciler.model.redaction import redactor_of
 from reconciler.model.resource import Mount, Published
+from reconciler.model.text import Late, Template
 from tests.builders import FLEET, a_marker, a_sandbox, docker_name, labels_for
 from tests.integration.subject import BUSYBOX, WEB, Subject, access_to, changing, do, now, refuse, until_passed
 from tests.lab.host import LabHost
@@ -237,35 +241,71 @@ async def test_a_network_made_twice_behind_our_back_is_nobodys(lab: LabHost) -> 
         lab.docker("network", "rm", made[0])
 
 
+# Secrets that come back -----------------------------------------------------------------------------------------------
+
+
+async def test_what_a_real_engine_and_container_say_of_a_secret_is_redacted(lab: LabHost, subject: Subject) -> None:
+    value = f"t0p/{uuid4().hex}+'x'"
+    token = Template((Late("secret:hub"),))
+    secrets = {"secret:hub": value}
+    exec_probe = ExecProbe(name="p", container="main", command=("sh", "-c", 'echo "bad $TOKEN" >&2; exit 3'))
+    async with changing(access_to(lab)) as opened:
+        host = RedactedHost(opened, redactor_of((value,)))
+        create = subject.creation(entrypoint=(token,), command=None, init=False)
+        made = await host.effect(create, secrets=secrets)
+        assert isinstance(made, Done)
+        assert made.value == subject.target.full_id
+        started = await host.effect(StartContainer(subject.target), secrets={})
+        assert isinstance(started, NotDone)
+        assert "(secret)" in started.message
+        assert value not in repr(started)
+        await do(host, RemoveContainer(subject.target))
+        says = ("sh", "-c", 'echo "token is $TOKEN"; exec sleep 86400')
+        await host.effect(subject.creation(attempt="a-2", command=says, env={"TOKEN": token}), secrets=secrets)
+        await do(host, StartContainer(subject.target))
+        await until_passed(host, LogProbe(name="p", container="main", pattern="^token is"), subject.name)
+        assert await host.logs(subject.target.full_id, lines=5) == ("token is (secret)",)
+        answer = await host.probe(exec_probe, subject.name)
+        assert answer == ProbeWaiting(f"{subject.name}: the command exited with 3: bad (secret)")
+        seen = await host.find(subject.name)
+        assert seen is not None
+        assert seen.spec.env["TOKEN"] == value
+
+
 # Files, as the unprivileged user that logs in -------------------------------------------------------------------------
 
 
-async def test_what_a_container_made_as_root_is_not_half_removed(lab: LabHost, subject: Subject) -> None:
+async def test_what_a_container_made_as_root_does_not_keep_a_sandbox_for_ever(lab: LabHost, subject: Subject) -> None:
     base = str(lab.base_dir)
     folder = f"{base}/{subject.sandbox.uid}"
+    writes = ("sh", "-c", "mkdir -p /data/deep && echo x >/data/deep/file && echo x >/data/file")
+    mounts = {"/data": Mount("bind", f"{folder}/data")}
     async with changing(access_to(lab)) as host:
         await do(host, PutMarker(base, a_marker(subject.sandbox)))
-        await do(host, MakeDirectory(f"{folder}/data", "0777", base))
-        made = f"mkdir {folder}/data/theirs && echo x >{folder}/data/theirs/file"
-        lab.run("sh", "-c", made)
+        await do(host, MakeDirectory(f"{folder}/data", "0755", base))
+        await do(host, subject.creation(command=writes, mounts=mounts))
+        await do(host, StartContainer(subject.target))
+        await until_passed(host, FinishedProbe(name="end", container="main"), subject.name)
+        await do(host, RemoveContainer(subject.target))
         inode = (await host.look(Question(fleet=FLEET, paths=(folder,)), now=now)).paths[folder].inode
-        refused = await refuse(host, DropPath(folder, base, inode))
-        assert refused.code == "E_PATH_OWNER"
-        assert "data/theirs" in refused.message
-        view = await host.look(Question(fleet=FLEET), now=now)
-        assert subject.sandbox.uid in [one.folder for one in view.markers if one.marker is not None]
-        lab.run("rm", "-r", f"{folder}/data/theirs")
-        await do(host, DropPath(folder, base, inode))
+        done = await do(host, DropPath(folder, base, inode))
+        assert (await host.look(Question(fleet=FLEET, paths=(folder,)), now=now)).paths[folder].kind == "absent"
+        command = done.warning.partition("to remove it: sudo ")[2]
+        kept = shlex.split(command)[-1]
+        assert lab.run("find", kept, "-type", "f") == f"{kept}/x/data/deep/file\n"
+        lab.run("sh", "-c", command)
+        assert not Path(kept).exists()
 
 
-async def test_a_path_that_cannot_be_looked_at_is_an_error_and_not_absent(lab: LabHost) -> None:
+async def test_one_path_that_cannot_be_looked_at_leaves_the_rest_of_the_host_known(lab: LabHost) -> None:
     closed = Path(lab.home) / "closed"
     closed.mkdir(mode=0o700, exist_ok=True)
     os.chown(closed, 0, 0)
     host = open_reader(access_to(lab), gate=open_gate())
     try:
-        with pytest.raises(ReadFailed, match="Permission denied"):
-            await host.look(Question(fleet=FLEET, paths=(f"{closed}/x",)), now=now)
+        paths = (f"{closed}/x", str(closed), f"{lab.home}/none")
+        seen = (await host.look(Question(fleet=FLEET, paths=paths), now=now)).paths
+        assert [seen[path].kind for path in paths] == ["unreadable", "directory", "absent"]
     finally:
         await host.close()
         closed.rmdir()

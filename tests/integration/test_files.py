@@ -97,6 +97,33 @@ async def test_markers_are_read_back_and_bad_ones_are_named(rig: Rig) -> None:
     assert "symlink" in faults["0000000f"]
 
 
+async def test_a_path_that_cannot_be_looked_at_is_told_by_name_and_the_others_as_they_are(rig: Rig) -> None:
+    await rig.mark()
+    loop, here, long = rig.folder / "loop", rig.folder / "it's [here]", rig.folder / ("x" * 300)
+    loop.symlink_to(loop)
+    here.write_text("x")
+    gone, below = rig.folder / "gone", here / "below a file"
+    seen = (await rig.look(loop / "x", gone, here, long, below, rig.decoy, hashed=(here, loop / "y"))).paths
+    assert {Path(path).relative_to(rig.folder): one.kind for path, one in seen.items()} == {
+        Path("loop/x"): "unreadable",
+        Path("loop/y"): "unreadable",
+        long.relative_to(rig.folder): "unreadable",
+        Path("gone"): "absent",
+        below.relative_to(rig.folder): "absent",
+        here.relative_to(rig.folder): "file",
+        Path("decoy"): "directory",
+    }
+    assert seen[str(here)].sha256
+    assert len((await rig.look(gone, below, here)).paths) == 3
+
+
+async def test_a_look_that_says_nothing_of_a_path_is_an_error(rig: Rig) -> None:
+    words = f"base {rig.base}\npath {rig.decoy}\n".encode()
+    whole = (await rig.shell.run(load_script("look"), stdin=words, deadline_s=10)).stdout
+    with pytest.raises(ReadFailed, match="says nothing of /other"):
+        decode_look(whole, host="h1", asked=(str(rig.decoy), "/other"))
+
+
 async def test_a_base_folder_that_cannot_be_trusted_is_an_error_and_never_empty(rig: Rig) -> None:
     await rig.mark()
     moved = rig.base.with_name("moved")
@@ -194,7 +221,7 @@ async def test_content_that_did_not_arrive_whole_replaces_nothing(rig: Rig) -> N
         async def run(self, script: str, *, stdin: bytes = b"", **more: object) -> object:
             return await rig.shell.run(script, stdin=stdin[:-1], **more)  # type: ignore[arg-type]  # passed on
 
-    files = HostFiles(cast("Shell", Short()), base_dir=str(rig.base))
+    files = HostFiles(cast("Shell", Short()), base_dir=str(rig.base), is_held=lambda: True)
     outcome = await files.put_file(PutFile(str(path), "0640", "new content", str(rig.base)))
     assert isinstance(outcome, NotDone)
     assert (outcome.code, outcome.transient) == ("E_HOST_CUT", True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from reconciler.host.foreign import DockerRefused
 from reconciler.model.effect import NotDone
-from reconciler.model.text import printable
+from reconciler.model.text import head_of, printable
 
 WORDS_MAX = 500
 
@@ -35,7 +35,7 @@ _LATER = re.compile(
 
 def words_of(refused: DockerRefused) -> str:
     """Give the engine's own words, without the call that they answered, made harmless for a terminal."""
-    return printable(refused.message.split(": ", 2)[-1].strip())[:WORDS_MAX]
+    return head_of(printable(refused.message.split(": ", 2)[-1].strip()), WORDS_MAX)
 
 
 def explain(refused: DockerRefused, *, what: str, also: str = "", otherwise: str = "E_DOCKER_REFUSED") -> NotDone:
@@ -48,7 +48,8 @@ def explain(refused: DockerRefused, *, what: str, also: str = "", otherwise: str
         otherwise: the code when its words are none that we know.
     """
     words = words_of(refused)
-    text = f"{words}\n{printable(also)[:WORDS_MAX]}"
+    more = head_of(printable(also), WORDS_MAX)
+    text = f"{words}\n{more}"
     for pattern in _PORT_WORDS:
         if found := pattern.search(text):
             return NotDone(
@@ -73,7 +74,7 @@ def explain(refused: DockerRefused, *, what: str, also: str = "", otherwise: str
         )
     if found := _NO_NETWORK.search(text):
         return NotDone("E_NETWORK_ABSENT", f"{what}: there is no network {found['network']}", "plan and apply again")
-    said = words or printable(also)[:WORDS_MAX] or f"HTTP status {refused.status}"
+    said = words or more or f"HTTP status {refused.status}"
     transient = otherwise == "E_DOCKER_REFUSED" and refused.transient
     return NotDone(otherwise, f"{what}: {said}", transient=transient)
 

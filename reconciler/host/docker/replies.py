@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from reconciler.errors import ReadFailed
+from reconciler.model.text import head_of
 
 FullId = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 ImageId = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
@@ -268,7 +269,7 @@ def read_reply(raw: object, form: type[T], *, host: str, what: str) -> T:
 def reply_invalid(why: str, *, host: str, what: str) -> ReadFailed:
     """Say that a reply is none that an engine gives; nothing of what it said is repeated but the field's name."""
     return ReadFailed(
-        f"host {host}: {what} is not as Docker writes it: {ascii(why)[1:-1][:300]}",
+        f"host {host}: {what} is not as Docker writes it: {head_of(ascii(why)[1:-1], 300)}",
         code="E_HOST_REPLY",
         hint="is dockerSocket a Docker engine of version 20.10 or later, and nothing in between?",
     )

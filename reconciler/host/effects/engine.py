@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.errors import ConnectFailed, HostError
 from reconciler.host.docker.decode import decode_container, decode_image, decode_networks
@@ -39,6 +39,7 @@ class Engine:
         read: DockerReader,
         write: DockerWriter,
         images: dict[str, ImageFact],
+        is_held: Callable[[], bool],
         logins: tuple[RegistryLogin, ...] = (),
         progress: Progress | None = None,
     ) -> None:
@@ -48,6 +49,7 @@ class Engine:
         self.logins = logins
         self.sent = False
         self._images = images
+        self._is_held = is_held
         self._progress: Callable[[str], None] | None = progress
 
     def report(self, line: str) -> None:
@@ -55,8 +57,16 @@ class Engine:
         if self._progress is not None:
             self._progress(line)
 
-    async def send(self, call: Awaitable[T]) -> T:
-        """Send one change, and remember whether it reached the engine. Raises what the writer raises."""
+    async def send(self, call: Coroutine[Any, Any, T]) -> T:
+        """Send one change, and remember whether it reached the engine.
+
+        Raises:
+            ConnectFailed: `E_NO_LEASE` when the host's lock was lost since the effect began; nothing is sent.
+            HostError: what the writer raises.
+        """
+        if not self._is_held():
+            call.close()
+            raise ConnectFailed(f"the lock of host {self.host} was lost, so nothing was sent", code="E_NO_LEASE")
         try:
             answer = await call
         except ConnectFailed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -25,7 +26,7 @@ from reconciler.model.effect import (
     Unknown,
 )
 from reconciler.model.marker import MARKER_NAME
-from reconciler.model.text import plain, printable
+from reconciler.model.text import plain, printable, tail_of
 
 if TYPE_CHECKING:
     from reconciler.host.shell import Completed, Shell
@@ -81,11 +82,13 @@ class HostFiles:
     Args:
         shell: the connection's own, since its lock must fence the change.
         base_dir: absolute and canonical; the only root that is made where it is missing.
+        is_held: tells whether that lock is still ours; without it nothing is sent.
     """
 
-    def __init__(self, shell: Shell, *, base_dir: str) -> None:
+    def __init__(self, shell: Shell, *, base_dir: str, is_held: Callable[[], bool]) -> None:
         self._shell = shell
         self._base_dir = base_dir
+        self._is_held = is_held
 
     async def make_directory(self, effect: MakeDirectory) -> Outcome:
         """Make a directory and what is missing above it below its root, or set its mode."""
@@ -117,7 +120,7 @@ class HostFiles:
             return NotDone("E_PATH_OUTSIDE", f"{effect.path} is the root itself")
         if effect.inode is not None and not _INODE.fullmatch(effect.inode):
             return NotDone("E_PATH_CHANGED", f"{effect.inode!r} is no device and inode", _HINTS["E_PATH_CHANGED"])
-        args = (spot.root, spot.folders, spot.name, effect.inode or "-")
+        args = (spot.root, spot.folders, spot.name, effect.inode or "-", self._whole(spot))
         return await self._run("drop", args, what=effect.path, deadline_s=DROP_DEADLINE_S)
 
     async def _put(self, path: str, content: bytes, *, mode: str, root: str, missing: str) -> Outcome:
@@ -135,6 +138,10 @@ class HostFiles:
     def _kind(self, root: str) -> str:
         return "own" if root == self._base_dir else "given"
 
+    def _whole(self, spot: Spot) -> str:
+        """Say whether all of it must go, or as much as may: a container that is root leaves what only root removes."""
+        return "part" if is_own(spot, base_dir=self._base_dir) else "whole"
+
     async def _run(
         self,
         script: str,
@@ -144,6 +151,8 @@ class HostFiles:
         stdin: bytes = b"",
         deadline_s: float = FILES_DEADLINE_S,
     ) -> Outcome:
+        if not self._is_held():
+            return NotDone("E_NO_LEASE", f"the lock of host {self._shell.host} was lost, so nothing was sent")
         try:
             done = await self._shell.run(
                 load_script("anchor") + load_script(script), args=args, stdin=stdin, deadline_s=deadline_s
@@ -159,14 +168,27 @@ def read_answer(done: Completed, *, host: str, what: str) -> Outcome:
     """Read the one line that a changing script answers with; anything else leaves its outcome unknown."""
     lines = done.stdout.decode("utf-8", "replace").splitlines()
     if done.exit_status != 0 or len(lines) != 2 or lines[1] != "END":  # noqa: PLR2004  # answer and END
-        said = printable(done.stderr.decode("utf-8", "replace").strip()[-200:])
+        said = printable(tail_of(done.stderr.decode("utf-8", "replace").strip(), 200))
         return Unknown(f"host {host}: {what}: the script ended with status {done.exit_status} and no answer {said}")
     word, _, rest = lines[0].partition(" ")
     if word == "done":
-        return Done(changed=rest not in {"same", "gone"})
+        kept = rest.removeprefix("kept ")
+        warning = f"host {host}: {what} is gone, but for {tell_kept(kept)}" if kept != rest else ""
+        return Done(changed=rest not in {"same", "gone"}, warning=warning)
     code, _, why = rest.partition(" ")
     message = f"host {host}: {what}: {printable(why)}"
     return NotDone(code, message, _HINTS.get(code), transient=code in _TRANSIENT)
+
+
+def is_own(spot: Spot, *, base_dir: str) -> bool:
+    """Tell whether a spot is a sandbox's own folder below our root, or lies in one."""
+    return spot.root == base_dir and _UID.fullmatch(spot.whole.partition("/")[0]) is not None
+
+
+def tell_kept(path: str) -> str:
+    """Say where what only its owner or root can remove was put, and what a person may do about it."""
+    quoted = path.replace("'", "'\\''")
+    return printable(f"what the SSH user may not remove, kept as {path}; to remove it: sudo rm -rf -- '{quoted}'")
 
 
 def find_spot(path: str, *, root: str) -> Spot | NotDone:

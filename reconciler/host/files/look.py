@@ -18,11 +18,12 @@ from reconciler.model.text import printable
 LOOK_DEADLINE_S = 30.0
 MARKER_LIMIT_BYTES = 65_536
 PATHS_MAX = 20_000
+CLOSED_FOLDER = f"the folder is closed to us, so its {MARKER_NAME} cannot be read"
 
 Kind = Literal["directory", "file", "symlink", "other"]
+_UNSEEN: dict[str, Literal["absent", "unreadable"]] = {"absent": "absent", "closed": "unreadable"}
 _KINDS: dict[int, Kind] = {0o040000: "directory", 0o100000: "file", 0o120000: "symlink"}
 _SEEN = re.compile(r"seen ([0-9a-f]+) (\d+) (\d+) (\d+) (-?\d+) (\d+:\d+) (.+)", re.ASCII)
-_ABSENT = (": No such file or directory", ": Not a directory")
 _HOST_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -78,8 +79,9 @@ def decode_look(output: bytes, *, host: str, asked: tuple[str, ...] = ()) -> Fil
     """Decode what the script printed.
 
     Raises:
-        ReadFailed: `E_HOST_REPLY` when the closing line is absent or counts other lines than arrived; `E_BASE_DIR`
-            when base_dir is not ours alone; `E_HOST_FILES` when anything could not be looked at.
+        ReadFailed: `E_HOST_REPLY` when the closing line is absent or counts other lines than arrived, or when nothing
+            is said of a path that was asked (one that is closed to us is told as `unreadable`); `E_BASE_DIR`
+            when base_dir is not ours alone.
     """
     lines = output.decode("utf-8", "surrogateescape").split("\n")
     if lines[-2:] != [f"END {len(lines) - 2}", ""]:
@@ -98,6 +100,8 @@ def decode_look(output: bytes, *, host: str, asked: tuple[str, ...] = ()) -> Fil
         if word == "seen":
             path = _seen(line, host=host)
             seen[path.path] = path
+        elif word in _UNSEEN:
+            seen[rest] = SeenPath(path=rest, kind=_UNSEEN[word])
         elif word == "marker":
             name, _, content = rest.partition(" ")
             contents[name] = content
@@ -110,9 +114,6 @@ def decode_look(output: bytes, *, host: str, asked: tuple[str, ...] = ()) -> Fil
                 code="E_BASE_DIR",
                 hint="baseDir must be a folder of the SSH user alone, reached through no symbolic link",
             )
-        elif word == "stat:":
-            if not line.endswith(_ABSENT):
-                raise ReadFailed(f"host {host}: {printable(rest)}", code="E_HOST_FILES", hint="see who may read it")
         else:
             facts[word] = rest
     return _gather(facts, seen, contents, sums, asked=asked, host=host)
@@ -144,7 +145,14 @@ def _gather(
             hint="if this is the right machine, restore the file from a backup, or remove it and run "
             "`reconcile host accept`",
         )
-    known = {path: seen.get(path, SeenPath(path=path, kind="absent")) for path in asked}
+    silent = next((path for path in asked if path not in seen), None)
+    if silent is not None:
+        raise ReadFailed(
+            f"host {host}: the look at its files says nothing of {silent}",
+            code="E_HOST_REPLY",
+            hint="look again",
+            transient=True,
+        )
     return FilesSeen(
         home=home,
         uid=uid,
@@ -155,7 +163,7 @@ def _gather(
         boot_id=facts.get("boot"),
         clock_epoch_s=clock,
         markers=_markers(base_dir, seen, contents),
-        paths={path: msgspec.structs.replace(one, sha256=sums.get(path)) for path, one in known.items()},
+        paths={path: msgspec.structs.replace(seen[path], sha256=sums.get(path)) for path in asked},
     )
 
 
@@ -179,7 +187,8 @@ def _seen(line: str, *, host: str) -> SeenPath:
 
 def _markers(base_dir: str, seen: dict[str, SeenPath], contents: dict[str, str]) -> tuple[SeenMarker, ...]:
     folder = re.compile(re.escape(base_dir) + r"/([0-9a-f]{8})")
-    found = ((match[1], path) for path in seen if (match := folder.fullmatch(path)))
+    there = (path for path, one in seen.items() if one.kind != "absent")
+    found = ((match[1], path) for path in there if (match := folder.fullmatch(path)))
     return tuple(_marker(name, path, seen, contents) for name, path in sorted(found))
 
 
@@ -187,9 +196,11 @@ def _marker(folder: str, path: str, seen: dict[str, SeenPath], contents: dict[st
     at = seen[path]
     shown = SeenMarker(folder=folder, marker=None, owner_uid=at.uid, inode=at.inode)
     file = seen.get(f"{path}/{MARKER_NAME}")
-    if at.kind != "directory":
+    if at.kind not in ("directory", "unreadable"):
         return msgspec.structs.replace(shown, fault=f"it is a {at.kind}, not a directory")
-    if file is None:
+    if file is None or "unreadable" in (at.kind, file.kind):
+        return msgspec.structs.replace(shown, fault=CLOSED_FOLDER)
+    if file.kind == "absent":
         return shown
     if file.kind != "file" or file.size_bytes > MARKER_LIMIT_BYTES:
         why = f"is a {file.kind}, not a file" if file.kind != "file" else f"has {file.size_bytes} bytes"

@@ -50,7 +50,7 @@ def perform(world: World, effect: Effect, *, base_dir: str) -> Outcome:
         case PutMarker():
             return files.put_marker(world, effect, base_dir=base_dir)
         case DropPath():
-            return files.drop_path(world, effect)
+            return files.drop_path(world, effect, base_dir=base_dir)
         case PullImage():
             return _pull(world, effect)
         case CreateVolume():

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from reconciler.host.files.change import MARKER_MODE, OWN_FOLDER_MODE
+from reconciler.host.files.change import MARKER_MODE, OWN_FOLDER_MODE, Spot, find_spot, is_own, tell_kept
+from reconciler.host.files.look import CLOSED_FOLDER
 from reconciler.host.memory.parts import Node
 from reconciler.host.memory.world import World
 from reconciler.model.effect import Done, DropPath, MakeDirectory, NotDone, Outcome, PutFile, PutMarker
@@ -17,6 +18,7 @@ from reconciler.model.marker import MARKER_NAME, read_marker
 from reconciler.model.observed import SeenMarker, SeenPath
 
 _UID = re.compile(r"[0-9a-f]{8}")
+_READ, _SEARCH = 4, 1
 HOST_ID_NAME = ".host-id"
 
 
@@ -77,8 +79,8 @@ def put_marker(world: World, effect: PutMarker, *, base_dir: str) -> Outcome:
     return _write(world, path, msgspec.json.encode(effect.marker) + b"\n", mode=MARKER_MODE)
 
 
-def drop_path(world: World, effect: DropPath) -> Outcome:
-    """Remove a path with all below it, if it still is what was seen."""
+def drop_path(world: World, effect: DropPath, *, base_dir: str) -> Outcome:
+    """Remove a path with all below it, if it still is what was seen; in a sandbox's own folder, what may be removed."""
     refused = _refuse(world, effect.path, root=effect.root)
     if refused is not None:
         return refused
@@ -95,15 +97,27 @@ def drop_path(world: World, effect: DropPath) -> Outcome:
     nodes = [world.paths[path] for path in whole]
     if any(below.device != world.paths[effect.root].device for below in nodes):
         return NotDone("E_PATH_MOUNT", f"something is mounted at or below {effect.path}")
-    if any(below.kind == "directory" and below.uid != world.uid for below in nodes):
+    foreign = [path for path in whole if world.paths[path].kind == "directory" and world.paths[path].uid != world.uid]
+    spot = find_spot(effect.path, root=effect.root)
+    part = isinstance(spot, Spot) and is_own(spot, base_dir=base_dir)
+    if world.uid != 0 and foreign and (effect.path in foreign or not part):
         return NotDone("E_PATH_OWNER", f"a folder at or below {effect.path} belongs to another user")
-    for path in whole:
-        del world.paths[path]
-    return Done()
+    stuck = [path for path in whole if any(path.startswith(f"{folder}/") for folder in foreign) and world.uid != 0]
+    removed = {path: world.paths.pop(path) for path in whole}
+    if not stuck:
+        return Done()
+    kept = f"{effect.root}/.kept-{world.fresh_number()}"
+    world.add_path(kept, kind="directory", mode=OWN_FOLDER_MODE)
+    for path, node in removed.items():
+        if any(below == path or below.startswith(f"{path}/") for below in stuck):
+            world.paths[f"{kept}/x{path.removeprefix(effect.path)}"] = node
+    return Done(warning=f"{effect.path} is gone, but for {tell_kept(kept)}")
 
 
 def see_path(world: World, path: str, *, hashed: bool) -> SeenPath:
-    """Report what stands at a path."""
+    """Report what stands at a path, or that a folder above it is closed to us."""
+    if any(not _may(world, part, _SEARCH) for part in _between("/", path)):
+        return SeenPath(path=path, kind="unreadable")
     node = world.paths.get(path)
     if node is None:
         return SeenPath(path=path, kind="absent")
@@ -116,7 +130,7 @@ def see_path(world: World, path: str, *, hashed: bool) -> SeenPath:
         size_bytes=len(node.content) if node.kind == "file" else 0,
         modified_epoch_s=node.modified_epoch_s,
         inode=_inode(node),
-        sha256=hashlib.sha256(node.content).hexdigest() if hashed and node.kind == "file" else None,
+        sha256=_sha256(node) if hashed and node.kind == "file" and _may(world, path, _READ) else None,
     )
 
 
@@ -142,11 +156,15 @@ def _see_marker(world: World, path: str, folder: str) -> SeenMarker:
     node = world.paths.get(f"{path}/{MARKER_NAME}")
     if there.kind != "directory":
         return msgspec.structs.replace(shown, fault=f"it is a {there.kind}, not a directory")
+    if not _may(world, path, _SEARCH):
+        return msgspec.structs.replace(shown, fault=CLOSED_FOLDER)
     if node is None:
         return shown
     if node.kind != "file":
         return msgspec.structs.replace(shown, fault=f"its {MARKER_NAME} is a {node.kind}, not a file")
-    marker = read_marker(node.content.decode())
+    if not _may(world, f"{path}/{MARKER_NAME}", _READ):
+        return msgspec.structs.replace(shown, fault=f"its {MARKER_NAME} cannot be read by us")
+    marker = read_marker(node.content.decode("utf-8", "surrogateescape"))
     if isinstance(marker, str):
         return msgspec.structs.replace(shown, fault=marker)
     if marker.uid != folder:
@@ -190,6 +208,8 @@ def _refuse(world: World, path: str, *, root: str) -> NotDone | None:
             return NotDone("E_PATH_LINK", f"{part} is a symbolic link")
         if node is not None and part != path and node.kind != "directory":
             return NotDone("E_PATH_KIND", f"{part} is not a folder")
+        if node is not None and part != path and not _may(world, part, _SEARCH):
+            return NotDone("E_HOST_PERMISSION", f"{part} is closed to us")
     return None
 
 
@@ -200,6 +220,19 @@ def _between(root: str, path: str) -> Iterator[str]:
         part = "/".join(parts[:length])
         if part == root or part.startswith(f"{root.rstrip('/')}/"):
             yield part
+
+
+def _may(world: World, path: str, right: int) -> bool:
+    """Tell whether we may read or search what stands at a path; where nothing stands, nothing forbids it."""
+    node = world.paths.get(path)
+    if node is None or world.uid == 0:
+        return True
+    shift = 6 if node.uid == world.uid else 3 if node.gid == world.gid else 0
+    return bool(int(node.mode, 8) >> shift & right)
+
+
+def _sha256(node: Node) -> str:
+    return hashlib.sha256(node.content).hexdigest()
 
 
 def _inode(node: Node) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from reconciler.host.memory.world import World
-from reconciler.host.probing import CRASHES_MAX
-from reconciler.model.observed import SeenContainer
+from reconciler.model.observed import CRASHES_MAX, SeenContainer
+from reconciler.model.pattern import compile_pattern
 from reconciler.model.probe import (
     FinishedProbe,
     HealthProbe,
@@ -26,7 +24,7 @@ def answer(world: World, probe: Probe, seen: SeenContainer) -> ProbeResult:
     state, code = seen.live.state, seen.live.exit_code
     if isinstance(probe, FinishedProbe) and state == "exited":
         return ProbePassed() if code == 0 else ProbeFailed(f"{seen.name} exited with {code}")
-    if isinstance(probe, LogProbe) and any(re.search(probe.pattern, line) for line in world.run_output(seen.full_id)):
+    if isinstance(probe, LogProbe) and any(map(compile_pattern(probe.pattern), world.run_output(seen.full_id))):
         return ProbePassed()
     if state in {"exited", "dead", "removing"}:
         return ProbeFailed(f"{seen.name} exited with {code}")

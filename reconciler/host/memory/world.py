@@ -122,7 +122,7 @@ class World:
         path: str,
         *,
         kind: Literal["directory", "file", "symlink", "other"] = "file",
-        mode: str = "0644",
+        mode: str | None = None,
         content: bytes = b"",
         target: str = "",
         uid: int | None = None,
@@ -132,7 +132,7 @@ class World:
         owner = self.uid if uid is None else uid
         node = Node(
             kind=kind,
-            mode=mode,
+            mode=mode or ("0755" if kind == "directory" else "0644"),
             inode=self.fresh_number(),
             modified_epoch_s=self.clock(),
             uid=owner,

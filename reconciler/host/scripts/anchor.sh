@@ -23,6 +23,14 @@ failed() {
   esac
 }
 
+# Say of $1, which is not to be seen, that it is gone; where nobody may look, nobody knows. People know it as $2.
+missing() {
+  case $(stat "$1" 2>&1) in
+    *': No such file or directory' | *': Not a directory') answer gone ;;
+    *) refuse E_HOST_PERMISSION "$2 cannot be looked at" ;;
+  esac
+}
+
 at=''
 made=''
 # Walk down the folders of $1. What is missing, `make` makes, `need` refuses, and `must` calls gone.
@@ -34,7 +42,7 @@ descend() {
     [ -n "$part" ] || continue
     [ -L "./$part" ] && refuse E_PATH_LINK "$at/$part is a symbolic link"
     if [ ! -e "./$part" ]; then
-      [ "$2" != must ] || answer gone
+      [ "$2" != must ] || missing "./$part" "$at/$part"
       [ "$2" = make ] || refuse E_PATH_MISSING "$at/$part is not there"
       said=$(mkdir "./$part" 2>&1) || [ -d "./$part" ] || failed "$said"
       made=yes

@@ -1,13 +1,14 @@
 # Remove $3 from the folder $2 below the root $1, if its device and inode are $4 (`-`: if it is a plain file).
-[ -e "$1" ] || [ -L "$1" ] || answer gone
+# Where other users' folders are in it, it is refused; or, where $5 is `part`, all but those are removed.
+[ -e "$1" ] || [ -L "$1" ] || missing "$1" "$1"
 root=$1
 enter_root "$root" given
 # What an interrupted removal left behind. Nobody looks into it, so an hour's margin is only politeness.
 find . -maxdepth 1 -type d -name '.trash-*' -mmin +60 -exec rm -rf {} + 2>/dev/null
 descend "$2" must
 [ -L "./$3" ] && refuse E_PATH_LINK "$at/$3 is a symbolic link"
-[ -e "./$3" ] || answer gone
-found=$(stat -c '%d:%i' "./$3" 2>&1) || answer gone
+[ -e "./$3" ] || missing "./$3" "$at/$3"
+found=$(stat -c '%d:%i' "./$3" 2>&1) || missing "./$3" "$at/$3"
 if [ "$4" = - ]; then
   [ -f "./$3" ] || refuse E_PATH_KIND "$at/$3 is not a plain file, and only such a one is removed by its path alone"
 fi
@@ -28,7 +29,11 @@ while read -r _ _ _ _ mounted _; do
   esac
 done </proc/self/mountinfo
 if [ "$(id -u)" != 0 ]; then
-  other=$(find "./$3" -xdev -type d ! -user "$(id -u)" 2>/dev/null | head -n 1)
+  # What is not ours itself cannot be moved away.
+  depth=''
+  [ "$5" != part ] || depth='-maxdepth 0'
+  # shellcheck disable=SC2086  # two words or none
+  other=$(find "./$3" $depth -xdev -type d ! -user "$(id -u)" 2>/dev/null | head -n 1)
   [ -z "$other" ] || refuse E_PATH_OWNER "$at/${other#./} belongs to another user, so it cannot be emptied"
 fi
 
@@ -47,6 +52,12 @@ bounded=''
 rm -f --one-file-system ./none 2>/dev/null && bounded=--one-file-system
 # shellcheck disable=SC2086  # one word or none
 said=$(rm -rf $bounded -- ./x 2>&1)
-[ -e ./x ] && failed "$said"
+if [ -e ./x ]; then
+  [ "$5" = part ] || failed "$said"
+  # Under another name, so that nobody tries again and again what takes another user's rights.
+  kept=$root/.kept-${trash##*.trash-}
+  cd -P "$root" && said=$(mv -T "$trash" "$kept" 2>&1) || failed "$said"
+  answer "kept $kept"
+fi
 cd -P "$root" && rmdir "$trash"
 answer dropped

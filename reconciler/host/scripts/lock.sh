@@ -1,5 +1,5 @@
 # Hold the lock of the base folder $1 for $2 (since $3) until the input ends, says something else than `beat`, or is
-# silent for $4 seconds. First line out: `held EPOCH`, `busy SINCE HOLDER` or `refused CODE WHY`; then `ok` for each beat.
+# silent for $4 seconds. First line out: `held`, `busy SINCE HOLDER` or `refused CODE WHY`; then `ok` for each beat.
 LC_ALL=C
 export LC_ALL
 umask 077
@@ -23,10 +23,8 @@ case $(ls -ld .) in
   d????-??-*) ;;
   *) refuse E_BASE_DIR 'others may write into it' ;;
 esac
-for file in .lock .epoch; do
-  [ -L "$file" ] && refuse E_LOCK_FILE "$file is a symbolic link"
-  [ -e "$file" ] && [ ! -f "$file" ] && refuse E_LOCK_FILE "$file is not a file"
-done
+[ -L .lock ] && refuse E_LOCK_FILE '.lock is a symbolic link'
+[ -e .lock ] && [ ! -f .lock ] && refuse E_LOCK_FILE '.lock is not a file'
 (: >>.lock) 2>/dev/null || refuse E_LOCK_FILE '.lock cannot be written'
 exec 9<>.lock
 flock -n 9
@@ -40,15 +38,30 @@ case $? in
   *) refuse E_LOCK_FILE 'this filesystem does not lock' ;;
 esac
 
-# The epoch only grows, even where its file was lost or damaged: it is never behind the clock.
-epoch=0
-if [ -f .epoch ]; then IFS= read -r epoch <.epoch; fi
-case $epoch in '' | *[!0-9]* | ????????????????*) epoch=0 ;; esac
-epoch=$((epoch + 1))
-now=$(date +%s)
-if [ "$now" -gt "$epoch" ]; then epoch=$now; fi
-(printf '%s\n' "$epoch" >.epoch.new && mv -f .epoch.new .epoch) 2>/dev/null || refuse E_LOCK_FILE '.epoch cannot be written'
+# What a holder sends goes over the same connection as this lock. Unless it gave the lock back, end that connection
+# before the lock is free: whatever a paused controller or a slow line still holds then never arrives.
+cut_off() {
+  [ -n "$SSH_CONNECTION" ] || return 0
+  pid=$$
+  for _ in 1 2 3 4; do
+    pid=$(sed -n 's/^PPid:[^0-9]*//p' "/proc/$pid/status" 2>/dev/null)
+    [ "${pid:-1}" -gt 1 ] || return 0
+    case $(cat "/proc/$pid/comm" 2>/dev/null) in
+      sshd*) kill -KILL "$pid" 2>/dev/null && return 0 ;;
+    esac
+  done
+}
+
 (printf '%s %s\n' "$since" "$holder" >.lock) 2>/dev/null || refuse E_LOCK_FILE '.lock cannot be written'
-printf 'held %s\n' "$epoch"
+trap 'cut_off; exit 1' PIPE
+echo held
 # Whoever waits for a beat must not hold the lock when this script is killed.
-while timeout "$silence" sh -c 'IFS= read -r line && [ "$line" = beat ]' 9>&-; do echo ok; done
+while :; do
+  timeout "$silence" sh -c 'IFS= read -r line || exit 3; case $line in beat) ;; release) exit 4 ;; *) exit 5 ;; esac' 9>&-
+  case $? in
+    0) echo ok ;;
+    4) exit 0 ;;
+    *) break ;;
+  esac
+done
+cut_off

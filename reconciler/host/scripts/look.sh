@@ -7,10 +7,43 @@ newline='
 '
 out=''
 say() { out="$out$1$newline"; }
-# Stat everything in one process; what it complains about comes after what it found, never in the middle.
+form='seen %f %u %g %s %Y %d:%i %n'
+# Say of each path what stands there, that it is `absent`, or that it is `closed`: nobody may look, so nobody knows.
+# One process asks about all of them, and a second one only where some are closed.
 see() {
-  { said=$(stat -c 'seen %f %u %g %s %Y %d:%i %n' -- "$@" 2>&1 1>&3 3>&-); } 3>&1
-  [ -z "$said" ] || printf '%s\n' "$said"
+  [ "$#" -gt 0 ] || return 0
+  { said=$(stat -c "$form" -- "$@" 2>&1 1>&3 3>&-); } 3>&1
+  [ -n "$said" ] || return 0
+  missing=''
+  for path; do
+    [ -e "$path" ] || [ -L "$path" ] || missing="$missing$path$newline"
+  done
+  gone=0
+  IFS=$newline
+  for line in $said; do
+    case $line in
+      *': No such file or directory' | *': Not a directory') gone=$((gone + 1)) ;;
+      *) gone=-1 && break ;;
+    esac
+  done
+  # shellcheck disable=SC2086  # splitting at newlines is the point; patterns are off
+  set -- $missing
+  IFS=' '
+  if [ "$gone" -ne "$#" ]; then
+    see_each "$@"
+  elif [ "$gone" -gt 0 ]; then
+    printf 'absent %s\n' "$@"
+  fi
+}
+see_each() {
+  for path; do
+    said=$(stat -c "$form" -- "$path" 2>&1)
+    case $said in
+      'seen '*) printf '%s\n' "$said" ;;
+      *': No such file or directory' | *': Not a directory') printf 'absent %s\n' "$path" ;;
+      *) printf 'closed %s\n' "$path" ;;
+    esac
+  done
 }
 first_line() {
   line=''
@@ -63,19 +96,21 @@ if said=$(stat -c '%u' "$base" 2>&1); then
     set -f
     if [ -e "$1" ] || [ -L "$1" ]; then
       say "$(see "$@")"
-      set +f
-      set -- "$base"/$hex/.reconciler.json
-      set -f
-      if [ -e "$1" ] || [ -L "$1" ]; then
-        found=$(see "$@")
-        say "$found"
-        while IFS=' ' read -r _ mode _ _ size _ _ name; do
-          # Plain files only (8… is their kind in hex), and none that is larger than a marker can be.
-          case $mode in 8*) [ "$size" -le 65536 ] && first_line "$name" && say "marker $name $line" ;; esac
-        done <<FOUND
+      # By name: a pattern does not match what stands in a folder that is closed to us.
+      markers=''
+      for folder; do markers="$markers$folder/.reconciler.json$newline"; done
+      IFS=$newline
+      # shellcheck disable=SC2086  # splitting at newlines is the point; patterns are off
+      set -- $markers
+      IFS=' '
+      found=$(see "$@")
+      say "$found"
+      while IFS=' ' read -r _ mode _ _ size _ _ name; do
+        # Plain files only (8… is their kind in hex), and none that is larger than a marker can be.
+        case $mode in 8*) [ "$size" -le 65536 ] && first_line "$name" && say "marker $name $line" ;; esac
+      done <<FOUND
 $found
 FOUND
-      fi
     fi
   fi
 else
@@ -89,7 +124,7 @@ IFS=$newline
 # shellcheck disable=SC2086  # splitting at newlines is the point; patterns are off
 set -- $paths
 IFS=' '
-[ "$#" -eq 0 ] || say "$(see "$@")"
+say "$(see "$@")"
 IFS=$newline
 # shellcheck disable=SC2086  # same
 set -- $hashed

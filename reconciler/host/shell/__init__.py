@@ -16,6 +16,7 @@ from typing import Protocol
 import msgspec
 
 from reconciler.errors import ConnectFailed, HostError, OutcomeUnknown, ReadFailed
+from reconciler.model.text import head_of
 
 OUTPUT_LIMIT_BYTES = 8 * 1024 * 1024
 """A script that prints more is broken or hostile; its reply is refused."""
@@ -169,8 +170,8 @@ def unframe(host: str, framed: Framed, *, exit_status: int, stdout: bytes, stder
 
 def remote_shell_failed(host: str, said: bytes, exit_status: int | None) -> ConnectFailed:
     """Say that the account's login shell does not let `/bin/sh` run."""
-    words = " ".join(said.decode("utf-8", "replace").split())[:200]
-    quoted = f"; it said: {words!a}" if words else ""
+    words = head_of(ascii(" ".join(said.decode("utf-8", "replace").split()))[1:-1], 200)
+    quoted = f"; it said: '{words}'" if words else ""
     status = "no exit status" if exit_status is None else f"exit status {exit_status}"
     return ConnectFailed(
         f"host {host}: the login shell of this account did not start /bin/sh ({status}){quoted}",

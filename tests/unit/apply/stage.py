@@ -184,7 +184,6 @@ def acting(sandbox: str, *dos: Do, host: str = b.HOST, **over: Any) -> Action:
     id_ = f"{host}/{sandbox}"
     given = {
         "id": id_,
-        "address": f"sandbox/{sandbox}",
         "sandbox": sandbox,
         "uid": sandbox_uid(b.FLEET, sandbox),
         "host": host,

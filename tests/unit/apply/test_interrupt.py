@@ -23,7 +23,7 @@ def test_once_lets_the_step_in_flight_finish_and_starts_no_other() -> None:
         assert [step.step for step in first.steps] == ["h1/web-1/1"]
         seen = host.world.by_name(b.docker_name())
         assert seen is not None
-        assert first.instances == {b.docker_name(): seen.full_id}
+        assert [(one.name, one.full_id) for one in first.instances or ()] == [(b.docker_name(), seen.full_id)]
         assert second.steps == third.steps == ()
         assert stage.journal.steps("after") == ["h1/web-1/1"]
         assert not host.world.locks

@@ -8,9 +8,10 @@ import pytest
 from reconciler.errors import ReadFailed
 from reconciler.host.interface import Progress
 from reconciler.host.memory import faults as fault
-from reconciler.host.memory.faults import EffectFault, LostReply, LostRequest, ReadFault, Refuse, Trouble
+from reconciler.host.memory.faults import ByHand, EffectFault, LostReply, LostRequest, ReadFault, Refuse, Trouble
 from reconciler.host.memory.host import MemoryHost
 from reconciler.host.memory.parts import Behaviour
+from reconciler.host.memory.world import World
 from reconciler.model.effect import (
     ConnectNetwork,
     CreateNetwork,
@@ -154,6 +155,20 @@ def test_a_lost_reply_is_settled_by_looking_and_not_sent_again(kind: str) -> Non
         (step,) = passed.actions[0].steps
         repeatable = {"make_directory", "put_file", "put_marker", "pull_image", "create_volume"}
         assert step.tries == (2 if kind in repeatable else 1)
+
+    play(scene)
+
+
+def test_a_removal_that_cannot_be_looked_at_afterwards_stays_unknown() -> None:
+    def close(world: World) -> None:
+        world.paths[b.BASE_DIR] = msgspec.structs.replace(world.paths[b.BASE_DIR], mode="0000")
+
+    async def scene() -> None:
+        stage = Stage()
+        host = stage.host("h1", EffectFault(trouble=LostRequest()), ByHand(change=close, nth=3))
+        passed = await stage.walk(acting(b.SANDBOX, Apply(_dropping(host))))
+        assert ends(passed) == {"h1/web-1": "unknown"}
+        assert "cannot be looked at" in passed.actions[0].message
 
     play(scene)
 
@@ -357,7 +372,7 @@ def test_a_made_container_is_followed_through_its_renaming() -> None:
         seen = host.world.by_name(NAME)
         assert seen is not None
         assert seen.live.state == "running"
-        assert passed.actions[0].instances == {NAME: seen.full_id}
+        assert [(one.name, one.full_id) for one in passed.actions[0].instances or ()] == [(NAME, seen.full_id)]
 
     play(scene)
 

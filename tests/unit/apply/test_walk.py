@@ -6,10 +6,12 @@ import pytest
 
 from reconciler.errors import ConnectFailed
 from reconciler.host.memory.faults import EffectFault, LostRequest, ReadFault, Refuse, Slow
+from reconciler.host.memory.files import see_path
 from reconciler.host.memory.host import MemoryHost
 from reconciler.host.memory.parts import Behaviour
 from reconciler.model.desired import Limits
-from reconciler.model.effect import NotDone
+from reconciler.model.effect import DropPath, NotDone
+from reconciler.model.names import sandbox_uid
 from reconciler.model.outcome import PassEnded
 from reconciler.model.plan import Apply, Await, Note, Verb
 from tests import builders as b
@@ -29,7 +31,7 @@ def test_an_action_walks_its_steps_in_order_and_reports_what_it_made() -> None:
         assert made.live.state == "running"
         assert ended.end == "done"
         assert ended.message == ""
-        assert ended.instances == {b.docker_name(): made.full_id}
+        assert [(one.name, one.full_id) for one in ended.instances or ()] == [(b.docker_name(), made.full_id)]
         assert ended.ready_at == b.T0
         assert [step.step for step in ended.steps] == ["h1/web-1/1", "h1/web-1/2", "h1/web-1/3"]
         assert stage.journal.steps() == ["h1/web-1/1", "h1/web-1/2"]
@@ -314,5 +316,24 @@ def test_a_cancelled_walk_leaves_no_task_and_no_lock() -> None:
         with pytest.raises(asyncio.CancelledError):
             await walk
         assert not host.world.locks
+
+    play(scene)
+
+
+def test_what_a_person_has_left_to_do_after_a_step_is_a_warning_of_its_action() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        host = stage.host()
+        base, uid = host.world.base_dir, sandbox_uid(b.FLEET, "web-1")
+        folder = f"{base}/{uid}"
+        for path, owner in ((folder, None), (f"{folder}/data", None), (f"{folder}/data/theirs", 0)):
+            host.world.add_path(path, kind="directory", mode="0755", uid=owner)
+        host.world.add_path(f"{folder}/data/theirs/file", uid=0)
+        inode = see_path(host.world, folder, hashed=False).inode
+        (ended,) = (await stage.walk(acting("web-1", Apply(DropPath(folder, base, inode))))).actions
+        assert ended.end == "done"
+        (warning,) = ended.warnings
+        assert warning.startswith(f"step 1: {folder} is gone, but for what the SSH user may not remove")
+        assert "sudo rm -rf -- '" in warning
 
     play(scene)
