@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import enum
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +13,7 @@ import msgspec
 
 from reconciler.apply import apply
 from reconciler.apply.ports import Clock, Interrupt, Observer
-from reconciler.errors import Locked, PlanStale
+from reconciler.errors import HostError, Locked, PlanStale
 from reconciler.host.interface import Host, Reader
 from reconciler.model.desired import Desired, HostDesired
 from reconciler.model.observed import Observed, Reachable
@@ -22,9 +23,10 @@ from reconciler.model.record import Records
 from reconciler.model.status import Statuses
 from reconciler.observe import Sighting, ask_readiness, observe
 from reconciler.plan import PlanRequest, plan, stale_reads
+from reconciler.record.cut import remember_cut
 from reconciler.record.fold import fold, records_of
 from reconciler.record.journal import Journal
-from reconciler.record.store import StatusStore
+from reconciler.record.store import Loaded, StatusStore
 
 LOCK_POLL_S = 0.1
 
@@ -95,15 +97,21 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Passed(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold what one pass came to; `ended` is None when nothing was to be done or nobody agreed to it."""
+    """Hold what one pass came to.
+
+    Attributes:
+        ended: what became of the plan's actions; None when nothing was to be done or nobody agreed to it.
+        not_ready: sandboxes that nothing was done about and whose probes were asked and did not pass.
+    """
 
     planned: Planned
     ended: PassEnded | None
+    not_ready: tuple[ActionEnded, ...] = ()
 
 
 async def plan_pass(question: Question, *, store: StatusStore, doors: Doors, clock: Clock) -> Planned:
     """Look at the hosts through readers that cannot mutate, and plan."""
-    loaded = store.load(now=clock.now())
+    loaded = _load(store, clock)
     sighting = await _look(question, records_of(loaded.statuses), doors.reader, clock, with_facts=False)
     try:
         made = _plan(question, sighting, loaded.statuses)
@@ -123,7 +131,7 @@ async def apply_pass(question: Question, setting: Setting, *, saved: Plan | None
     store.open()
     with contextlib.ExitStack() as held:
         await hold_status(held, store, owner=setting.owner, timeout_s=setting.lock_timeout_s, clock=clock)
-        loaded = store.load(now=clock.now())
+        loaded = _load(store, clock)
         sighting = await _look(question, records_of(loaded.statuses), setting.doors.host, clock, with_facts=True)
         try:
             fresh = _plan(question, sighting, loaded.statuses)
@@ -146,39 +154,68 @@ async def apply_pass(question: Question, setting: Setting, *, saved: Plan | None
                 if answer is not Answer.NO:
                     journal = stack.enter_context(_journal(store.folder, planned.plan, clock))
                     ended = await _carry_out(planned.plan, question, sighting, setting, journal)
-                told = await _ask_the_others(planned, ended, question, sighting, clock)
-                now = clock.now()
-                store.save(fold(loaded.statuses, planned.plan, sighting.observed, told, now, desired=question.desired))
+                asked_at = clock.now()
+                asked = await _ask_the_others(planned, question, sighting, clock)
+                told = _with_readiness(planned.plan, ended, asked, asked_at=asked_at, now=clock.now())
+                seen = await _know_new_hosts(sighting, ended)
+                store.save(fold(loaded.statuses, planned.plan, seen, told, clock.now(), desired=question.desired))
                 if ended is not None:
                     journal.finish(ended)
         finally:
             await _close(sighting)
-    return Passed(planned=planned, ended=ended)
+    acted = {action.id for action in planned.plan.actions}
+    failed = tuple(item for item in asked if item.end == "failed" and item.id not in acted)
+    return Passed(planned=planned, ended=ended, not_ready=failed)
+
+
+def _load(store: StatusStore, clock: Clock) -> Loaded:
+    """Load what is remembered, with what a pass that was cut short may have made."""
+    loaded = store.load(now=clock.now())
+    return msgspec.structs.replace(loaded, statuses=remember_cut(loaded.statuses, store.folder))
 
 
 async def _ask_the_others(
-    planned: Planned, ended: PassEnded | None, question: Question, sighting: Sighting, clock: Clock
-) -> PassEnded | None:
+    planned: Planned, question: Question, sighting: Sighting, clock: Clock
+) -> tuple[ActionEnded, ...]:
     """Ask the probes of sandboxes that nothing was done about: ready is what answers now, not what once did."""
     made = planned.plan
     known = {name: status.ready_run for name, status in planned.statuses.sandboxes.items()}
     runs = {item.sandbox: item.run for item in made.actions if item.verb is Verb.ADOPT}
     runs |= {item.sandbox: item.run for item in made.matched if item.bucket is Bucket.MATCHING}
     wanted = [question.desired.sandboxes[name] for name in sorted(runs) if name in question.desired.sandboxes]
-    if not wanted:
-        return ended
     proved = frozenset(name for name, run in runs.items() if run and known.get(name) == run)
-    started_at = clock.now()
-    found = await ask_readiness(wanted, fleet=made.fleet, readers=sighting.readers, now=clock.now, proved=proved)
+    return await ask_readiness(wanted, fleet=made.fleet, readers=sighting.readers, now=clock.now, proved=proved)
+
+
+def _with_readiness(
+    made: Plan, ended: PassEnded | None, asked: tuple[ActionEnded, ...], *, asked_at: datetime, now: datetime
+) -> PassEnded | None:
+    """Add to what became of the plan what the probes of the others said."""
+    if not asked:
+        return ended
     if ended is None:
-        return PassEnded(pass_id=made.pass_id, started_at=started_at, finished_at=clock.now(), actions=found)
-    ready = {item.id: item for item in found}
-    done = tuple(_with_readiness(item, ready.pop(item.id, None)) for item in ended.actions)
+        return PassEnded(pass_id=made.pass_id, started_at=asked_at, finished_at=now, actions=asked)
+    ready = {item.id: item for item in asked}
+    done = tuple(
+        msgspec.structs.replace(item, ready_at=ready.pop(item.id).ready_at) if item.id in ready else item
+        for item in ended.actions
+    )
     return msgspec.structs.replace(ended, actions=(*done, *ready.values()))
 
 
-def _with_readiness(done: ActionEnded, asked: ActionEnded | None) -> ActionEnded:
-    return done if asked is None else msgspec.structs.replace(done, ready_at=asked.ready_at)
+async def _know_new_hosts(sighting: Sighting, ended: PassEnded | None) -> Observed:
+    """Ask the hosts that had no id who they are now: the pass gave them one, and the record must name it.
+
+    One that does not answer any more stays without, and the next pass wants proof that it is the same machine.
+    """
+    hosts = dict(sighting.observed.hosts)
+    for name, state in sighting.observed.hosts.items() if ended is not None else ():
+        if isinstance(state, Reachable) and state.view.identity.host_id is None:
+            with contextlib.suppress(HostError):
+                identity = await sighting.readers[name].identify()
+                view = msgspec.structs.replace(state.view, identity=identity)
+                hosts[name] = msgspec.structs.replace(state, view=view)
+    return Observed(hosts=hosts)
 
 
 async def hold_status(

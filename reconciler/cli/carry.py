@@ -17,10 +17,10 @@ from reconciler.cli.doors import RealDoors
 from reconciler.cli.ground import Ground, owner
 from reconciler.cli.progress import JsonStream, Lines, Live
 from reconciler.errors import GuardRefused, UsageError
-from reconciler.model.plan import Bucket
+from reconciler.model.plan import AS_ASKED, Bucket
 from reconciler.passes import Answer, Passed, Planned, Question, Setting, apply_pass
 from reconciler.show import stream
-from reconciler.show.outcome_text import outcome_page
+from reconciler.show.outcome_text import not_ready_page, outcome_page
 from reconciler.show.plan_text import plan_page
 from reconciler.show.words import count
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from reconciler.model.plan import Plan
 
+
+_AS_AGREED = AS_ASKED | {"DriftReported"}
+"""Reasons for holding back that leave nothing undone which this apply was to do."""
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -164,7 +167,7 @@ def _agree(ground: Ground, planned: Planned, manner: Manner, observer: Observer,
 def _check_names(plan: Plan, destroying: frozenset[str]) -> None:
     """Refuse to destroy what nobody knows; with hosts unknown, that cannot be told and is left to the plan."""
     known = {item.sandbox for item in plan.actions} | {item.sandbox for item in plan.matched}
-    known |= {item.address.removeprefix("sandbox/") for item in plan.held}
+    known |= {item.sandbox for item in plan.held}
     missing = sorted(destroying - known)
     if missing and not plan.unknown_hosts:
         raise UsageError(f"no spec, record or host knows a sandbox named {missing[0]!r}", code="E_NO_MATCH")
@@ -188,19 +191,26 @@ def _tell(ground: Ground, passed: Passed, observer: Observer) -> None:
     if isinstance(observer, JsonStream):
         sandboxes = len(ground.desired.sandboxes)
         observer.write(stream.status_written(observer.stamp, folder=str(ground.store.folder), sandboxes=sandboxes))
-    elif passed.ended is not None:
+        for item in passed.not_ready:
+            observer.write(stream.not_ready(observer.stamp, item))
+        return
+    if passed.ended is not None:
         report.show(outcome_page(passed.planned.plan, passed.ended, deltas=True))
+    if passed.not_ready:
+        report.show(not_ready_page(passed.not_ready))
 
 
 def _status_of(passed: Passed, *, destroying: frozenset[str]) -> int:
     """Give the exit status of a pass that was carried through."""
+    plan, ended = passed.planned.plan, passed.ended
     found = [exits.FINE]
-    asked = {f"sandbox/{name}" for name in destroying}
-    if any(item.address in asked and item.bucket is Bucket.HELD for item in passed.planned.plan.held):
+    if any(item.sandbox in destroying and item.bucket is Bucket.HELD for item in plan.held):
         found.append(exits.REFUSED)
-    ended = passed.ended
-    if passed.planned.plan.unknown_hosts:
+    if plan.unknown_hosts or any(item.reason not in _AS_AGREED for item in plan.held):
         found.append(exits.PARTIAL)
+    if passed.not_ready:
+        others = len(plan.matched) > len(passed.not_ready) or plan.actions
+        found.append(exits.PARTIAL if others else exits.ERROR)
     if ended is None:
         return exits.worst(found)
     ends = [action.end for action in ended.actions]
@@ -209,6 +219,6 @@ def _status_of(passed: Passed, *, destroying: frozenset[str]) -> int:
     if any(end in ("failed", "unknown") for end in ends):
         found.append(exits.PARTIAL if "done" in ends else exits.ERROR)
     if ended.locked:
-        needed = {action.host for action in passed.planned.plan.actions}
+        needed = {action.host for action in plan.actions}
         found.append(exits.LOCKED if needed <= ended.locked.keys() else exits.PARTIAL)
     return exits.worst(found)

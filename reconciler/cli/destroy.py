@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli.ground import lay_ground, load_records, question_of
-from reconciler.cli.options import SPECS, STATUS, AcceptRevision, JsonLines, LockTimeout, Specs, Status, Yes
+from reconciler.cli.options import SPECS, STATUS, AcceptRevision, JsonLines, LockTimeout, On, Specs, Status, Yes
 from reconciler.errors import UsageError
 
 
@@ -17,6 +17,7 @@ def destroy(
     everything: Annotated[bool, typer.Option("--all", help="Remove every sandbox of the fleet.")] = False,
     specs: Specs = SPECS,
     status: Status = STATUS,
+    on: On = None,
     yes: Yes = False,
     json_lines: JsonLines = False,
     accept_revision: AcceptRevision = None,
@@ -28,12 +29,14 @@ def destroy(
     """
     if bool(names) == everything:
         raise UsageError("name the sandboxes to destroy, or give --all, and not both")
-    from reconciler.cli.carry import Manner, carry  # noqa: PLC0415 - loads the rooms that reach hosts
-    from reconciler.plan import Selection  # noqa: PLC0415 - same
+    from reconciler.cli.carry import Manner, carry
+    from reconciler.cli.selection import hosts_on
+    from reconciler.plan import Selection
 
     ground = lay_ground(specs, status)
     recorded = {record.sandbox for record in load_records(ground).sandboxes}
     # A name that neither specs nor records know may be an orphan's: whether it is anything, the hosts say.
     wanted = frozenset({*ground.desired.sandboxes, *recorded} if everything else names or ())
-    question = question_of(ground, Selection(names=wanted), destroying=wanted, accepted=accept_revision)
+    selection = Selection(names=wanted, hosts=hosts_on(ground.desired, on) if on else None)
+    question = question_of(ground, selection, destroying=wanted, accepted=accept_revision)
     return carry(ground, question, Manner(yes=yes, json_lines=json_lines, lock_timeout_s=lock_timeout))

@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from reconciler.cli import exits, report
+from reconciler.cli.ask import ask
 from reconciler.cli.ground import Ground, lay_ground, owner
 from reconciler.cli.named_host import named_host
 from reconciler.cli.options import SPECS, STATUS, LockTimeout, Specs, Status, Yes
@@ -42,19 +43,18 @@ def accept(
 
 
 async def _hold_and_accept(ground: Ground, host: HostDesired, *, yes: bool, lock_timeout_s: float) -> int:
-    from reconciler.passes import hold_status  # noqa: PLC0415 - loads every room
+    from reconciler.passes import hold_status
 
     with contextlib.ExitStack() as held:
         await hold_status(held, ground.store, owner=owner(), timeout_s=lock_timeout_s, clock=ground.clock)
         loaded = ground.store.load(now=ground.clock.now())
-        for warning in loaded.warnings:
-            report.say(f"warning: {warning}")
+        report.warn(loaded.warnings)
         return await _accept(ground, host, loaded.statuses, yes=yes)
 
 
 async def _accept(ground: Ground, host: HostDesired, statuses: Statuses, *, yes: bool) -> int:
-    from reconciler.host import open_gate, open_host  # noqa: PLC0415 - loads SSH and Docker
-    from reconciler.record.hosts import accept_host  # noqa: PLC0415 - same
+    from reconciler.host import open_gate, open_host
+    from reconciler.record.hosts import accept_host
 
     opened = open_host(host.access, gate=open_gate(), clock=ground.clock.now)
     try:
@@ -91,14 +91,15 @@ def _refuse_twin(name: str, identity: HostIdentity, statuses: Statuses) -> None:
     twins = [other for other, known in statuses.hosts.items() if other != name and _is_twin(known, identity)]
     if twins:
         raise ReconcilerError(
-            f"hosts {name} and {', '.join(twins)} are one machine: both read host id {identity.host_id}",
+            f"hosts {name} and {', '.join(twins)} are one machine: they have one host id or one Docker engine",
             code="E_HOST_IDENTITY",
-            hint="keep one of the Host documents, or give each its own baseDir",
+            hint="keep one of the Host documents",
         )
 
 
 def _is_twin(known: HostStatus, identity: HostIdentity) -> bool:
-    return identity.host_id is not None and known.record.host_id == identity.host_id
+    same_id = identity.host_id is not None and known.record.host_id == identity.host_id
+    return same_id or (identity.engine is not None and known.record.engine == identity.engine)
 
 
 def _tell(name: str, before: HostStatus | None, identity: HostIdentity) -> None:
@@ -124,7 +125,7 @@ def _agreed(name: str) -> bool:
             hint="look at the machine, then add --yes",
             code="E_NO_APPROVAL",
         )
-    return typer.confirm(f"Is the machine that answers now meant to be host {name}?", err=True)
+    return ask(f"Is the machine that answers now meant to be host {name}?")
 
 
 async def _give_id(host: Host, before: HostIdentity, ground: Ground) -> HostIdentity:
@@ -134,8 +135,8 @@ async def _give_id(host: Host, before: HostIdentity, ground: Ground) -> HostIden
         Locked: another pass works on this host.
         HostError: it could not be written, or another machine answers by now.
     """
-    from reconciler.host.interface import Busy, Question  # noqa: PLC0415 - loaded with the host
-    from reconciler.model.effect import Done, MakeDirectory, NotDone  # noqa: PLC0415 - same
+    from reconciler.host.interface import Busy, Question
+    from reconciler.model.effect import Done, MakeDirectory, NotDone
 
     base_dir = before.base_dir
     lease = await host.hold(owner())

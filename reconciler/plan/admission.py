@@ -6,9 +6,9 @@ from collections import Counter
 
 from reconciler.model.desired import Admission
 from reconciler.model.plan import Action, Verb
+from reconciler.model.size import exact_size, round_size
 from reconciler.model.snapshot import HostSnapshot
 from reconciler.plan.assess import Trouble
-from reconciler.plan.words import size_in_words
 from reconciler.plan.world import Place, World
 
 _HINT = "free some, raise spec.admission of the host, or name another host"
@@ -58,7 +58,7 @@ def _others_on(world: World, place: Place) -> int:
 def _measured_trouble(place: Place, limits: Admission, facts: HostSnapshot) -> Trouble | None:
     memory_bytes = limits.memory_available_min_bytes
     if memory_bytes is not None and facts.memory_available_bytes < memory_bytes:
-        have, want = size_in_words(facts.memory_available_bytes), size_in_words(memory_bytes)
+        have, want = round_size(facts.memory_available_bytes), exact_size(memory_bytes)
         return _short(place, f"has {have} of memory available, admission.minMemoryAvailable is {want}")
     disk = facts.disks.docker_root or facts.disks.base_dir or facts.disks.root
     if (
@@ -66,7 +66,7 @@ def _measured_trouble(place: Place, limits: Admission, facts: HostSnapshot) -> T
         and disk is not None
         and disk.available_bytes < limits.disk_free_min_bytes
     ):
-        have, want = size_in_words(disk.available_bytes), size_in_words(limits.disk_free_min_bytes)
+        have, want = round_size(disk.available_bytes), exact_size(limits.disk_free_min_bytes)
         return _short(place, f"has {have} free at {disk.path}, admission.minDiskFree is {want}")
     load = facts.load_1 / max(facts.cpu_count, 1)
     if limits.load_per_cpu_max is not None and load > limits.load_per_cpu_max:

@@ -57,7 +57,6 @@ def plan_adoption(
     )
     action = Action(
         id=place.action_id,
-        address=f"sandbox/{name.sandbox}",
         sandbox=name.sandbox,
         uid=want.uid,
         host=host,

@@ -12,7 +12,7 @@ import msgspec
 from reconciler.model.desired import SandboxDesired
 from reconciler.model.digest import container_digest, same_version
 from reconciler.model.names import parse_derived
-from reconciler.model.observed import STOPPED_STATES, HostView, ImageFact, SeenPath
+from reconciler.model.observed import STOPPED_STATES, HostView, ImageFact, Live, SeenPath
 from reconciler.model.plan import FieldChange, ResourceChange, Verb
 from reconciler.model.resource import Container, Directory, File, Network, Resource, Volume
 from reconciler.model.rule import Remedy, strongest
@@ -207,6 +207,12 @@ def _assess_path(scene: _Scene, raw: Directory | File) -> Item | Trouble | None:
     expected = "directory" if isinstance(bound, Directory) else "file"
     if seen.kind == "absent":
         return _missing(raw)
+    if seen.kind == "unreadable":
+        return Trouble(
+            "PathUnreadable",
+            f"nobody may look at {path} as {me.uid}:{me.gid}, so it cannot be told what stands there",
+            f"let the SSH user enter the folders above it: namei -l '{path}' shows whose they are",
+        )
     if seen.kind != expected:
         return Trouble(
             "PathTaken",
@@ -272,7 +278,9 @@ def _difference(scene: _Scene, raw: Container, owned: OwnedContainer) -> Differe
             raw=raw,
             bound=bind(raw, {**scene.bindings, **run_bindings(run)}),
             intended=_is_intended(scene, raw, ours.digest if ours is not None else ""),
+            changed=scene.said.intended,
             origins=scene.want.origins,
+            bindings=scene.bindings,
         ),
         owned.seen,
         image=image if isinstance(image, ImageFact) else None,
@@ -298,8 +306,7 @@ def _compare_state(scene: _Scene, raw: Container, owned: OwnedContainer, support
         path = f"{prefix}.networks.{gone}"
         return scene.drift(path, old="(removed behind it)", new="connected", remedy=Remedy.REPLACE)
     if raw.run == "once":
-        idle = live.state == "created"
-        return scene.drift(f"{prefix}.state", old="created", new="started", remedy=Remedy.START) if idle else None
+        return _compare_end(scene, prefix, live)
     if live.state in STOPPED_STATES:
         old = live.state if live.state == "created" else f"{live.state} ({live.exit_code})"
         return scene.drift(f"{prefix}.state", old=old, new="running", remedy=Remedy.START)
@@ -309,6 +316,16 @@ def _compare_state(scene: _Scene, raw: Container, owned: OwnedContainer, support
     if stale is not None:
         path = f"{prefix}.mounts.{stale}"
         return scene.drift(path, old="mounted before it changed", new="current", remedy=Remedy.RESTART)
+    return None
+
+
+def _compare_end(scene: _Scene, prefix: str, live: Live) -> FieldChange | None:
+    """Compare one that runs once: what never began, or did not end well, is started again."""
+    if live.state == "created":
+        return scene.drift(f"{prefix}.state", old="created", new="finished", remedy=Remedy.START)
+    if live.state in STOPPED_STATES and live.exit_code != 0:
+        old = f"{live.state} ({live.exit_code})"
+        return scene.drift(f"{prefix}.state", old=old, new="finished", remedy=Remedy.START)
     return None
 
 

@@ -58,7 +58,6 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         marker = self.holding.marker
         return Action(
             id=self.place.action_id,
-            address=f"sandbox/{self.place.sandbox}",
             sandbox=self.place.sandbox,
             uid=self.uid,
             host=self.place.host,
@@ -78,7 +77,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 def held_back(place: Place, bucket: Bucket, trouble: Trouble) -> Held:
     """Hold an object back, with the reason."""
     return Held(
-        address=f"sandbox/{place.sandbox}",
+        sandbox=place.sandbox,
         host=place.host,
         bucket=bucket,
         reason=trouble.reason,

@@ -37,6 +37,13 @@ def _doubt(case: Case) -> Trouble | None:
             f"the marker in {case.state.view.identity.base_dir}/{case.uid} cannot be read: {damaged}",
             "restore it, or remove that one file after a look: the next apply writes it anew",
         )
+    renamed = case.world.holdings[case.place.host].renamed.get(case.place.sandbox)
+    if renamed is not None:
+        return Trouble(
+            "Unprovable",
+            "; ".join(renamed),
+            "if it was renamed by hand: docker rename it back; else remove it: a second one is not made beside it",
+        )
     if case.holding.doubts:
         return Trouble("Unprovable", "; ".join(case.holding.doubts), "rename or remove what is not ours by hand")
     return None

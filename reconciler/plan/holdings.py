@@ -6,10 +6,11 @@ from collections import defaultdict
 
 import msgspec
 
+from reconciler.model.labels import from_docker
 from reconciler.model.marker import Marker
-from reconciler.model.names import parse_derived, sandbox_uid
-from reconciler.model.observed import HostView, SeenContainer, SeenMarker, SeenNetwork, SeenVolume
-from reconciler.model.ownership import Ours, Theirs, Unprovable, owner_of, prove_container, prove_labels
+from reconciler.model.names import DerivedName, parse_derived, sandbox_uid
+from reconciler.model.observed import HostView, ImageFact, SeenContainer, SeenMarker, SeenNetwork, SeenVolume
+from reconciler.model.ownership import Ours, Theirs, Unprovable, carries_ours, owner_of, prove_container, prove_labels
 
 
 class OwnedContainer(msgspec.Struct, frozen=True):
@@ -96,12 +97,14 @@ class HostHoldings(msgspec.Struct, frozen=True, kw_only=True):
         others: who holds each container name that is not ours.
         strangers: keys with Docker names (`networks/sbx-…`) of networks and volumes that look like ours and are not.
         damaged: uid folders whose marker cannot be read as one, and why.
+        renamed: by sandbox, containers that carry its labels under another name while its own are not there.
     """
 
     sandboxes: dict[str, Holding]
     others: dict[str, Other]
     strangers: frozenset[str] = frozenset()
     damaged: dict[str, str] = {}
+    renamed: dict[str, tuple[str, ...]] = {}
 
 
 class _Gathering:
@@ -146,6 +149,7 @@ def sort_view(view: HostView, *, fleet: str) -> HostHoldings:
     gathered: defaultdict[str, _Gathering] = defaultdict(_Gathering)
     others = {item.name: Other(owner=owner_of(item.labels), full_id=item.full_id) for item in view.neighbours}
     markers = _take_markers(view, fleet=fleet, gathered=gathered)
+    unproved: list[SeenContainer] = []
     for seen in sorted(view.containers, key=lambda item: item.name):
         proof = prove_container(seen, fleet=fleet, images=view.images, markers=markers)
         match proof:
@@ -155,9 +159,19 @@ def sort_view(view: HostView, *, fleet: str) -> HostHoldings:
                 others[seen.name] = Other(owner=owner, full_id=seen.full_id)
             case Unprovable(why=why):
                 others[seen.name] = Other(owner="an owner that cannot be proved", full_id=seen.full_id)
+                unproved.append(seen)
                 name = parse_derived(seen.name)
                 if name is not None and name.fleet == fleet:
                     gathered[name.sandbox].doubts.append(f"container {seen.name} ({seen.full_id}): {why}")
+    renamed: defaultdict[str, list[str]] = defaultdict(list)
+    for seen in unproved:
+        lasting = _renamed(seen, view, fleet=fleet)
+        if lasting is not None and (
+            lasting.sandbox not in gathered or lasting.resource not in gathered[lasting.sandbox].settled
+        ):
+            renamed[lasting.sandbox].append(
+                f"container {seen.name} ({seen.full_id}) carries the labels of {lasting}, which is not there"
+            )
     strangers: set[str] = set()
     # Docker lets two networks have one name: the order of their ids decides, not that of the answer.
     for network in sorted(view.networks, key=lambda item: item.id):
@@ -177,7 +191,22 @@ def sort_view(view: HostView, *, fleet: str) -> HostHoldings:
         others=others,
         strangers=frozenset(strangers),
         damaged={item.folder: fault for item in view.markers if (fault := _fault_of(item, fleet)) is not None},
+        renamed={name: tuple(found) for name, found in renamed.items()},
     )
+
+
+def _renamed(seen: SeenContainer, view: HostView, *, fleet: str) -> DerivedName | None:
+    """Give the lasting name that a container's labels derive, where nothing but its own name speaks against it.
+
+    One whose image hands our labels down is a mere look-alike.
+    """
+    told, image = from_docker(seen.labels), view.images.get(seen.image_id)
+    if told is None or told.fleet != fleet or told.uid != sandbox_uid(fleet, told.sandbox):
+        return None
+    if told.kind != "containers" or (isinstance(image, ImageFact) and carries_ours(image.labels)):
+        return None
+    lasting = DerivedName(fleet, told.sandbox, told.resource)
+    return lasting if str(lasting) != seen.name else None
 
 
 def _fault_of(found: SeenMarker, fleet: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from reconciler.model.desired import SandboxDesired
 from reconciler.model.plan import Bucket, Cause, Note, Verb
 from reconciler.plan import teardown
 from reconciler.plan.assess import Trouble
@@ -31,6 +32,7 @@ def classify_unwanted(case: Case) -> Verdict:
         return case.hold(Bucket.HELD, trouble)
     if holding.origin == "adhoc":
         return _end_ad_hoc(case)
+    want = case.world.desired.sandboxes.get(case.place.sandbox)
     if case.record is None:
         return _reap(case)
     if marker is None:
@@ -40,10 +42,19 @@ def classify_unwanted(case: Case) -> Verdict:
             f"put its spec back, or remove it by name: reconcile destroy {case.place.sandbox}",
         )
         return case.hold(Bucket.HELD, trouble)
-    want = case.world.desired.sandboxes.get(case.place.sandbox)
     moved = Cause(f"its spec names host {want.host} now", want.at) if want is not None else None
     cause = moved or Cause("no spec wants it any more")
     return case.end(Verb.DESTROY, Bucket.REMOVED, cause, teardown.destroy(case.ending))
+
+
+def _second_copy(case: Case, want: SandboxDesired) -> Trouble:
+    """Say that there are two copies, and that no record tells whether this one was made for a move, or left by one."""
+    name, host = case.place.sandbox, case.place.host
+    return Trouble(
+        "SecondCopy",
+        f"a second copy of ours: the specs want {name} on {want.host}, and no record tells how this one came about",
+        f"look which of the two is in use; to remove this one: reconcile destroy {name} --on {host}",
+    )
 
 
 def _destroy_by_name(case: Case) -> Verdict:
@@ -113,6 +124,9 @@ def _reap(case: Case) -> Verdict:
     policy = case.world.desired.reap
     clock_s = case.state.view.host_clock_epoch_s
     age_s = _age_s(case)
+    want = case.world.desired.sandboxes.get(case.place.sandbox)
+    if policy.mode == "report" and want is not None:
+        return case.hold(Bucket.ORPHAN, _second_copy(case, want))
     if policy.mode == "report":
         count = len(case.holding.containers)
         message = (

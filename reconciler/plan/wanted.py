@@ -51,7 +51,7 @@ def _bucket(case: Case, assessment: Assessment) -> Bucket:
     """Name the class of a wanted sandbox on a host that answered."""
     standing = case.holding.exists and (bool(case.holding.containers) or not _lost_containers(case, assessment))
     if not standing:
-        return Bucket.ZOMBIE_WANTED if case.record is not None else Bucket.MISSING
+        return Bucket.ZOMBIE_WANTED if case.record is not None and case.record.complete else Bucket.MISSING
     if assessment.verb is not None:
         return Bucket.DRIFTED
     return Bucket.MATCHING if case.record is not None else Bucket.UNRECORDED
@@ -84,7 +84,6 @@ def _change(case: Case, want: SandboxDesired, assessment: Assessment, bucket: Bu
     adopting = case.record is None and case.holding.exists
     return Action(
         id=case.place.action_id,
-        address=f"sandbox/{want.name}",
         sandbox=want.name,
         uid=want.uid,
         host=case.place.host,
@@ -156,7 +155,8 @@ def _taken_port(case: Case, want: SandboxDesired) -> Trouble | None:
 def _cause(case: Case, want: SandboxDesired, assessment: Assessment, bucket: Bucket) -> Cause:
     match bucket:
         case Bucket.MISSING:
-            return Cause("wanted by its spec", want.at)
+            begun = case.record is not None or case.holding.exists
+            return Cause("its creation was begun and not finished" if begun else "wanted by its spec", want.at)
         case Bucket.ZOMBIE_WANTED:
             return Cause(f"in the records, and gone from {case.place.host}", want.at)
         case Bucket.UNRECORDED if assessment.verb is None:
@@ -208,9 +208,9 @@ def _clash(case: Case, want: SandboxDesired) -> Trouble | None:
 def fresh_marker(case: Case, want: SandboxDesired) -> Marker:
     """Say what a sandbox's marker is when it is written for the first time."""
     request = case.world.request
-    record = case.record
-    grown = record is not None and not same_intent(record.intent, want.intent)
-    known = 1 if record is None else record.generation + int(grown)
+    latest = case.world.latest(want.name)
+    grown = latest is not None and not same_intent(latest.intent, want.intent)
+    known = 1 if latest is None else latest.generation + int(grown)
     generation = max(known, case.holding.generation)
     return Marker(
         fleet=case.world.desired.fleet,
@@ -238,7 +238,7 @@ def _next_marker(case: Case, want: SandboxDesired, assessment: Assessment, verb:
     standing = {owned.seen.full_id for owned in case.holding.containers}
     return msgspec.structs.replace(
         fresh,
-        generation=old.generation + int(not same_intent(old.intent, want.intent)),
+        generation=max(fresh.generation, old.generation + int(not same_intent(old.intent, want.intent))),
         created_at=fresh.created_at if verb is Verb.CREATE or old.phase == "expired" else old.created_at,
         run=fresh.run if begins_run else old.run,
         # The only proof of an adopted container, so it must outlast the container: an id is never given twice.

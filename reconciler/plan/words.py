@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from reconciler.model.resource import Mount, Published, Ulimit
+from reconciler.model.size import exact_size
 from reconciler.model.text import Template
 
-_UNITS = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 _NANOS = 1_000_000_000
 
 
@@ -16,7 +16,7 @@ def in_words(field: str, value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int) and field.endswith("_bytes"):
-        return size_in_words(value)
+        return exact_size(value)
     if isinstance(value, int) and field == "cpu_nanos":
         return f"{value / _NANOS:g}"
     match value:
@@ -34,11 +34,3 @@ def in_words(field: str, value: object) -> str:
             return msgspec.json.encode(value, order="deterministic").decode()
         case _:
             return str(value)
-
-
-def size_in_words(size_bytes: int) -> str:
-    """Write a size in the largest unit that divides it without a rest, else in bytes."""
-    for unit, factor in _UNITS:
-        if size_bytes and size_bytes % factor == 0:
-            return f"{size_bytes // factor}{unit}"
-    return f"{size_bytes}B"

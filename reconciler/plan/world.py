@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 import msgspec
 
@@ -13,6 +12,7 @@ from reconciler.model.observed import Observed, Reachable, Unreachable
 from reconciler.model.record import Record, Records
 from reconciler.plan.assess import Trouble
 from reconciler.plan.holdings import Holding, HostHoldings, sort_view
+from reconciler.plan.machine import find_twins, identity_trouble, storage_trouble
 from reconciler.plan.request import PlanRequest
 from reconciler.plan.suspension import suspension
 
@@ -57,6 +57,12 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
         found = (item for item in self.records.sandboxes if item.uid == uid and item.host == place.host)
         return next(found, None)
 
+    def latest(self, sandbox: str) -> Record | None:
+        """Give what we remember last of a sandbox, on whichever host: its generation counts on when it moves."""
+        uid = sandbox_uid(self.desired.fleet, sandbox)
+        found = (item for item in self.records.sandboxes if item.uid == uid)
+        return max(found, key=lambda item: (item.generation, item.host), default=None)
+
     def held(self, place: Place) -> Holding:
         """Give what an answering host holds of a sandbox; empty when nothing."""
         none = Holding(sandbox=place.sandbox)
@@ -86,9 +92,14 @@ def lay_out(desired: Desired, observed: Observed, records: Records, request: Pla
     """Sort every answer by ownership and judge every host."""
     answers = {name: state for name, state in sorted(observed.hosts.items()) if isinstance(state, Reachable)}
     holdings = {name: sort_view(state.view, fleet=desired.fleet) for name, state in answers.items()}
-    troubles: dict[str, Trouble] = {}
+    troubles = find_twins(desired, answers, records)
     for name, state in answers.items():
-        trouble = _host_trouble(name, state, answers, holdings[name], desired=desired, records=records, now=request.now)
+        spec = desired.hosts.get(name)
+        suspended = suspension(spec.suspend, f"host {name}", now=request.now) if spec is not None else None
+        identity = state.view.identity
+        changed = identity_trouble(name, identity, holdings[name], records)
+        overlap = storage_trouble(spec, identity) if spec is not None else None
+        trouble = suspended or troubles.get(name) or changed or overlap
         if trouble is not None:
             troubles[name] = trouble
     return World(
@@ -99,61 +110,6 @@ def lay_out(desired: Desired, observed: Observed, records: Records, request: Pla
         holdings=holdings,
         host_troubles=troubles,
     )
-
-
-def _host_trouble(
-    name: str,
-    state: Reachable,
-    answers: dict[str, Reachable],
-    holdings: HostHoldings,
-    *,
-    desired: Desired,
-    records: Records,
-    now: datetime,
-) -> Trouble | None:
-    """Say why nothing may be done on a host that answered: it is suspended, or it may be another machine."""
-    spec = desired.hosts.get(name)
-    suspended = suspension(spec.suspend, f"host {name}", now=now) if spec is not None else None
-    if suspended is not None:
-        return suspended
-    identity = state.view.identity
-    twins = [
-        other
-        for other, answer in answers.items()
-        if other != name and identity.host_id is not None and answer.view.identity.host_id == identity.host_id
-    ]
-    if twins:
-        return Trouble(
-            "HostIdentity",
-            f"hosts {name} and {', '.join(twins)} are one machine: both read host id {identity.host_id}",
-            "keep one of the Host documents, or give each its own baseDir",
-        )
-    known = records.hosts.get(name)
-    expected = known.host_id if known is not None else None
-    if expected is not None and identity.host_id is not None and identity.host_id != expected:
-        return Trouble(
-            "HostIdentity",
-            f"host {name} is not the machine it was: host id {identity.host_id}, expected {expected}",
-            f"if it was replaced on purpose: reconcile host accept {name}",
-        )
-    root = known.docker_root if known is not None else None
-    if expected is not None and root is not None and root != identity.docker_root:
-        return Trouble(
-            "HostIdentity",
-            f"host {name} keeps Docker's data in {identity.docker_root}, expected {root}: what we made is out of sight",
-            f"if that was moved on purpose: reconcile host accept {name}",
-        )
-    if identity.host_id is None and (expected is not None or _holds_anything(holdings)):
-        return Trouble(
-            "HostIdentity",
-            f"host {name} has lost its host id ({identity.base_dir}/.host-id): it may have been reimaged",
-            f"look at it, then: reconcile host accept {name}",
-        )
-    return None
-
-
-def _holds_anything(holdings: HostHoldings) -> bool:
-    return any(holding.exists for holding in holdings.sandboxes.values())
 
 
 def unreachable_reason(world: World, host: str) -> Trouble:

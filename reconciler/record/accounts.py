@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
+from reconciler.model.digest import fingerprint
 from reconciler.model.observed import Observed, Reachable, SeenContainer, Unreachable
-from reconciler.model.outcome import ActionEnded, PassEnded
+from reconciler.model.outcome import ActionEnded, Instance, PassEnded
 from reconciler.model.ownership import Ours, prove_container
 from reconciler.model.plan import Action, Bucket, Held, Matched, Plan
-from reconciler.model.status import Instance
-
-ADDRESS_PREFIX = "sandbox/"
 
 _RANK = {bucket: rank for rank, bucket in enumerate(Bucket)} | {
     # A sandbox that moves is told by the host that it moves to.
@@ -66,9 +66,7 @@ def gather(plan: Plan, observed: Observed, ended: PassEnded | None) -> dict[str,
     found: dict[str, list[Account]] = {}
     everything: tuple[Action | Held | Matched, ...] = (*plan.matched, *plan.actions, *plan.held)
     for said in everything:
-        name = _sandbox_of(said)
-        if name is None:
-            continue
+        name = said.sandbox
         account = Account(
             sandbox=name,
             host=said.host,
@@ -85,17 +83,19 @@ def gather(plan: Plan, observed: Observed, ended: PassEnded | None) -> dict[str,
 def instances_of(account: Account) -> tuple[Instance, ...]:
     """List the containers that make up a sandbox, as its host showed them."""
     return tuple(
-        Instance(resource=item.resource, name=item.seen.name, full_id=item.seen.full_id) for item in account.standing
+        Instance(
+            resource=item.resource,
+            name=item.seen.name,
+            full_id=item.seen.full_id,
+            started_at=item.seen.live.started_at,
+        )
+        for item in account.standing
     )
 
 
-def instances_named(read_back: dict[str, str], sandbox: str) -> tuple[Instance, ...]:
-    """List instances from what was read back after an action: Docker name to full id."""
-    prefix_end = f".{sandbox}."
-    return tuple(
-        Instance(resource=f"containers/{name.partition(prefix_end)[2] or name}", name=name, full_id=full_id)
-        for name, full_id in sorted(read_back.items())
-    )
+def starts_of(instances: Iterable[Instance]) -> str:
+    """Digest which containers make up a sandbox and when each started."""
+    return fingerprint(sorted((item.full_id, str(item.started_at)) for item in instances))
 
 
 def _standing(observed: Observed, *, fleet: str) -> dict[tuple[str, str], tuple[Standing, ...]]:
@@ -116,9 +116,3 @@ def _standing(observed: Observed, *, fleet: str) -> dict[tuple[str, str], tuple[
 
 def _order(account: Account) -> tuple[int, str]:
     return _RANK[account.said.bucket], account.host
-
-
-def _sandbox_of(said: Action | Held | Matched) -> str | None:
-    if isinstance(said, Held):
-        return said.address.removeprefix(ADDRESS_PREFIX) if said.address.startswith(ADDRESS_PREFIX) else None
-    return said.sandbox

@@ -10,19 +10,18 @@ import msgspec
 from reconciler.model.desired import Desired
 from reconciler.model.digest import fingerprint
 from reconciler.model.observed import Observed, Reachable
-from reconciler.model.outcome import PassEnded
+from reconciler.model.outcome import Instance, PassEnded
 from reconciler.model.plan import Action, Matched, Plan
 from reconciler.model.record import Records
 from reconciler.model.status import (
     Condition,
     FleetStatus,
     HistoryEntry,
-    Instance,
     SandboxLine,
     SandboxStatus,
     Statuses,
 )
-from reconciler.record.accounts import Account, gather, instances_named, instances_of
+from reconciler.record.accounts import Account, gather, instances_of, starts_of
 from reconciler.record.hosts import fold_hosts
 from reconciler.record.memory import remember, removals_after
 from reconciler.record.verdict import Said, Verdict, judge
@@ -110,15 +109,16 @@ def _fold_sandbox(
     verdict = judge(old, first, started_at=None if ended is None else ended.started_at, repeated=repeated)
     base = _born(first, plan) if old is None else old
     changes = _progress(base, first, plan, verdict, applied=ended is not None)
+    progressed = msgspec.structs.replace(base, **changes)
     return msgspec.structs.replace(
-        base,
-        **changes,
+        progressed,
         fleet=plan.fleet,
         sync=verdict.sync,
         health=verdict.health,
         conditions=conditions_after(base.conditions, (verdict.ready, *verdict.also), now=now),
         records=records,
         ready_run=verdict.ready_run,
+        ready_starts=starts_of(progressed.instances) if verdict.proved else base.ready_starts,
         evidence=evidence,
         repeated=repeated,
         history=_history(base.history, accounts, plan, at=at),
@@ -155,23 +155,25 @@ def _progress(
         changes["instances"] = instances_of(first)
     said, result = first.said, first.ended
     if isinstance(said, Matched):
-        changes |= {"generation": said.generation, "observed_generation": said.generation}
+        # A marker that was set back says less than we know: a generation never goes back.
+        generation = max(said.generation, base.generation)
+        changes |= {"generation": generation, "observed_generation": generation}
         if applied and verdict.sync == "Synced":
             changes |= {"last_attempted_revision": plan.revision, "last_applied_revision": plan.revision}
     elif isinstance(said, Action):
-        changes["generation"] = said.generation or base.generation
+        changes["generation"] = max(said.generation, base.generation)
         if result is not None and result.end != "skipped":
             changes["last_attempted_revision"] = plan.revision
             changes["instances"] = _instances_after(first, result.instances)
         if result is not None and result.end == "done":
             changes["last_applied_revision"] = plan.revision
-            changes["observed_generation"] = said.generation or base.observed_generation
+            changes["observed_generation"] = max(said.generation, base.observed_generation)
     return changes
 
 
-def _instances_after(first: Account, read_back: dict[str, str] | None) -> tuple[Instance, ...]:
+def _instances_after(first: Account, read_back: tuple[Instance, ...] | None) -> tuple[Instance, ...]:
     if read_back is not None:
-        return instances_named(read_back, first.sandbox)
+        return read_back
     if isinstance(first.said, Action) and first.said.removes and first.ended is not None and first.ended.end == "done":
         return ()
     return instances_of(first)

@@ -32,7 +32,7 @@ def fold_hosts(
         look = observed.hosts.get(name)
         before = old.get(name)
         if look is not None:
-            hosts[name] = _heard(before, name, look, fleet=plan.fleet, now=now)
+            hosts[name] = _heard(before, name, look, fleet=plan.fleet, now=now, used=name in used)
         elif before is not None:
             hosts[name] = before
     return hosts
@@ -40,7 +40,7 @@ def fold_hosts(
 
 def accept_host(statuses: Statuses, *, name: str, identity: HostIdentity, fleet: str) -> Statuses:
     """Remember that the machine that now answers as `name` is the one meant, as a person said."""
-    record = HostRecord(name=name, host_id=identity.host_id, docker_root=identity.docker_root)
+    record = HostRecord(name=name, host_id=identity.host_id, docker_root=identity.docker_root, engine=identity.engine)
     before = statuses.hosts.get(name)
     after = (
         HostStatus(fleet=fleet, name=name, record=record, conditions=())
@@ -51,7 +51,7 @@ def accept_host(statuses: Statuses, *, name: str, identity: HostIdentity, fleet:
 
 
 def _heard(
-    before: HostStatus | None, name: str, look: Reachable | Unreachable, *, fleet: str, now: datetime
+    before: HostStatus | None, name: str, look: Reachable | Unreachable, *, fleet: str, now: datetime, used: bool
 ) -> HostStatus:
     record = HostRecord(name=name, host_id=None) if before is None else before.record
     conditions = () if before is None else before.conditions
@@ -67,7 +67,8 @@ def _heard(
     record = HostRecord(
         name=name,
         host_id=record.host_id or identity.host_id,
-        docker_root=record.docker_root or identity.docker_root,
+        docker_root=(record.docker_root if used or record.host_id else None) or identity.docker_root,
+        engine=identity.engine,
     )
     return HostStatus(
         fleet=fleet,

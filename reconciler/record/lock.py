@@ -12,7 +12,7 @@ from datetime import datetime
 import msgspec
 
 from reconciler.errors import Locked, StatusFolderError
-from reconciler.record.whole import FILE_MODE, write_all
+from reconciler.record.whole import FILE_MODE, failure, write_all
 
 LOCK_NAME = ".lock"
 _TEXT_LIMIT_BYTES = 4096
@@ -42,9 +42,12 @@ def hold(folder: int, *, owner: str, now: datetime, name: str) -> Iterator[None]
     file = _acquire(folder, name=name)
     try:
         text = msgspec.json.encode(Holder(owner=owner, since=now)) + b"\n"
-        os.ftruncate(file, 0)
-        os.lseek(file, 0, os.SEEK_SET)
-        write_all(file, text)
+        try:
+            os.ftruncate(file, 0)
+            os.lseek(file, 0, os.SEEK_SET)
+            write_all(file, text)
+        except OSError as error:
+            raise failure(f"the lock of the status folder {name} cannot be written", error) from error
         yield
     finally:
         os.close(file)

@@ -86,7 +86,7 @@ def _after(old: Record | None, account: Account, action: Action, ended: ActionEn
         expired = action.bucket is Bucket.EXPIRED and action.verb is not Verb.FORGET
         return _expire(old or _record(account, action, at=at), action) if expired else None
     if done or (old is None and may_have_happened(action, ended)):
-        return _record(account, action, at=at)
+        return msgspec.structs.replace(_record(account, action, at=at), complete=done)
     if old is None or not may_have_happened(action, ended):
         return old
     # The intent stays that of the last whole action, so that what is left of this one is still told from drift.

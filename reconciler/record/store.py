@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from reconciler.errors import Locked, StatusFolderError
+from reconciler.errors import StatusFolderError
 from reconciler.model.names import name_fault
 from reconciler.model.status import FleetStatus, HostStatus, SandboxStatus, Statuses
 from reconciler.record.lock import hold
@@ -39,10 +39,14 @@ Noun = TypeVar("Noun", FleetStatus, SandboxStatus, HostStatus)
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold what the folder said, and what was wrong with it: one sentence per file that could not be taken."""
+    """Hold what the folder said, and what was wrong with it: one sentence per file that could not be taken.
+
+    `fleet` is whose folder it is, or None for one that holds no status.
+    """
 
     statuses: Statuses
     warnings: tuple[str, ...] = ()
+    fleet: str | None = None
 
 
 class StatusStore:
@@ -88,24 +92,28 @@ class StatusStore:
                 self._locked = False
 
     def load(self, *, now: datetime) -> Loaded:
-        """Read everything. A damaged file is left out with a warning, and moved aside unless another pass is writing.
+        """Read everything. A damaged file is left out with a warning; while locked it is moved aside as well.
 
         Raises:
-            StatusFolderError: the folder is another fleet's, or was written by a newer version of this program.
+            StatusFolderError: the folder cannot be read, holds another fleet's files, or files that a newer version of
+                this program wrote. Nothing in it was touched.
         """
-        if not self.folder.is_dir():
+        if not self._is_there():
             return Loaded(statuses=Statuses())
-        if self._locked:
-            return self._load(now=now, may_move=True)
-        seen = self._load(now=now, may_move=False)
-        if not seen.warnings:
-            return seen
-        # Only damage is worth the lock: a mere reader must never make a pass find the folder locked.
+        reading = _Reading(str(self.folder), asked_for=self._fleet)
         try:
-            with self.lock("somebody who moves damaged files aside", now=now):
-                return self._load(now=now, may_move=True)
-        except (Locked, StatusFolderError):
-            return seen
+            with self._opened() as root:
+                fleet = reading.take(root, "", FLEET_FILE, FleetStatus)
+                sandboxes = reading.take_all(root, SANDBOXES, SandboxStatus)
+                hosts = reading.take_all(root, HOSTS, HostStatus)
+                # Only now: what is refused is left untouched, whatever else is damaged.
+                warnings = reading.set_aside(root, now=now) if self._locked else reading.warnings()
+        except OSError as error:
+            what = f"cannot be read: {error.filename or ''} {error.strerror}"
+            raise _refused(str(self.folder), what, hint="its folders must be plain ones of yours") from error
+        self._known = reading.known
+        statuses = Statuses(fleet=fleet, sandboxes=sandboxes, hosts=hosts)
+        return Loaded(statuses=statuses, warnings=tuple(warnings), fleet=reading.fleet)
 
     def save(self, statuses: Statuses) -> None:
         """Write what has changed, and drop the files of what is gone. Only while locked.
@@ -139,37 +147,22 @@ class StatusStore:
             if changed or gone:
                 os.fsync(folder)
 
-    def _load(self, *, now: datetime, may_move: bool) -> Loaded:
-        reading = _Reading(str(self.folder), now=now, may_move=may_move)
-        known: dict[tuple[str, str], bytes] = {}
+    def _is_there(self) -> bool:
         try:
-            with self._opened() as root:
-                fleet = reading.take(root, "", FLEET_FILE, FleetStatus, known)
-                self._check_name(None if fleet is None else fleet.fleet)
-                expected = self._fleet or (None if fleet is None else fleet.fleet)
-                sandboxes = reading.take_all(root, SANDBOXES, SandboxStatus, known, fleet=expected)
-                hosts = reading.take_all(root, HOSTS, HostStatus, known, fleet=expected)
+            os.lstat(self.folder)
+        except FileNotFoundError:
+            return False
         except OSError as error:
-            what = f"cannot be read: {error.filename or ''} {error.strerror}"
-            raise _refused(str(self.folder), what, hint="its folders must be plain ones of yours") from error
-        self._known = known
-        statuses = Statuses(fleet=fleet, sandboxes=sandboxes, hosts=hosts)
-        return Loaded(statuses=statuses, warnings=tuple(reading.warnings))
+            raise _refused(
+                str(self.folder), f"cannot be read: {error.strerror}", hint="name another: --status DIR"
+            ) from error
+        return True
 
     def _check_fleet(self, root: int) -> None:
-        with contextlib.suppress(Damaged, msgspec.MsgspecError, UnicodeDecodeError):
+        with contextlib.suppress(Damaged, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raw = read_whole(FLEET_FILE, folder=root)
-            said = {} if raw is None else msgspec.json.decode(raw)
-            name = said.get("fleet") if isinstance(said, dict) else None
-            self._check_name(name if isinstance(name, str) else None)
-
-    def _check_name(self, found: str | None) -> None:
-        if self._fleet is not None and found is not None and found != self._fleet:
-            raise _refused(
-                str(self.folder),
-                f"belongs to fleet {found}, and these specs are of fleet {self._fleet}",
-                hint="give each fleet its own folder: --status DIR",
-            )
+            said = None if raw is None else msgspec.json.decode(raw)
+            _check_fleet(said, FLEET_FILE, folder=str(self.folder), asked_for=self._fleet)
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[int]:
@@ -191,24 +184,27 @@ class StatusStore:
                 yield closing(stack, open_folder(name, inside=root))
 
 
+class _Damage(msgspec.Struct, frozen=True):
+    """Say which file cannot be taken, and why."""
+
+    group: str
+    name: str
+    why: str
+
+
 class _Reading:
-    """Take files one by one, noting what is wrong with them."""
+    """Take files one by one, noting what is wrong with them; `fleet` is whose they are, once one was taken."""
 
-    def __init__(self, name: str, *, now: datetime, may_move: bool) -> None:
-        self.warnings: list[str] = []
-        self._name = name
-        self._stamp = now.strftime("%Y%m%dT%H%M%S")
-        self._may_move = may_move
+    def __init__(self, folder: str, *, asked_for: str | None) -> None:
+        self.fleet: str | None = None
+        self.known: dict[tuple[str, str], bytes] = {}
+        self._first = ""
+        self._folder = folder
+        self._asked_for = asked_for
+        self._damaged: list[_Damage] = []
 
-    def take_all(
-        self,
-        root: int,
-        group: str,
-        noun: type[Noun],
-        known: dict[tuple[str, str], bytes],
-        *,
-        fleet: str | None,
-    ) -> dict[str, Noun]:
+    def take_all(self, root: int, group: str, noun: type[Noun]) -> dict[str, Noun]:
+        """Take every file of a group, by the name of what it is about."""
         found: dict[str, Noun] = {}
         with contextlib.ExitStack() as stack:
             try:
@@ -218,60 +214,86 @@ class _Reading:
             for name in names_in(folder):
                 if not name.endswith(SUFFIX) or name.startswith("."):
                     continue
-                status = self.take(folder, group, name, noun, known, fleet=fleet)
+                status = self.take(folder, group, name, noun)
                 if status is not None:
                     found[name.removesuffix(SUFFIX)] = status
         return found
 
-    def take(
-        self,
-        folder: int,
-        group: str,
-        name: str,
-        noun: type[Noun],
-        known: dict[tuple[str, str], bytes],
-        *,
-        fleet: str | None = None,
-    ) -> Noun | None:
+    def take(self, folder: int, group: str, name: str, noun: type[Noun]) -> Noun | None:
+        """Take one file; None where there is none, or none that can be taken."""
         try:
             raw = read_whole(name, folder=folder)
             if raw is None:
                 return None
-            status = _decode(raw, noun, name=name, fleet=fleet)
+            status = self._decode(raw, noun, "/".join(part for part in (group, name) if part))
         except Damaged as damage:
-            self._set_aside(folder, group, name, damage.why)
+            self._damaged.append(_Damage(group, name, damage.why))
             return None
-        known[(group, name)] = raw
+        self.known[(group, name)] = raw
         return status
 
-    def _set_aside(self, folder: int, group: str, name: str, why: str) -> None:
-        shown = "/".join(part for part in (self._name, group, name) if part)
-        if not self._may_move:
-            self.warnings.append(f"{shown} is damaged and left out: {why}")
-            return
-        aside = f"{name}.corrupt-{self._stamp}"
+    def _decode(self, raw: bytes, noun: type[Noun], place: str) -> Noun:
         try:
-            os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
+            loose: Any = msgspec.json.decode(raw)
+            _check_format(loose, noun, name=f"{self._folder}/{place}")
+            _check_fleet(loose, place, folder=self._folder, asked_for=self._asked_for)
+            self._check_others(loose, place)
+            status = msgspec.json.decode(raw, type=noun)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise Damaged(str(error)) from None
+        stem = place.rpartition("/")[2].removesuffix(SUFFIX)
+        if isinstance(status, SandboxStatus | HostStatus) and status.name != stem:
+            raise Damaged(f"it is about {status.name}")
+        if isinstance(status, SandboxStatus) and any(record.sandbox != status.name for record in status.records):
+            raise Damaged("it remembers another sandbox")
+        if self.fleet is None:
+            self.fleet, self._first = status.fleet, place
+        return status
+
+    def _check_others(self, loose: Any, place: str) -> None:
+        said = _fleet_in(loose)
+        if self.fleet is not None and said is not None and said != self.fleet:
+            text = f"holds files of several fleets: {self._first} is of {self.fleet}, {place} of {said}"
+            raise _foreign(self._folder, text)
+
+    def warnings(self) -> list[str]:
+        """Say what was left out."""
+        return [f"{self._place(one)} is damaged and left out: {one.why}" for one in self._damaged]
+
+    def set_aside(self, root: int, *, now: datetime) -> list[str]:
+        """Move what was left out to another name, and say so."""
+        return [self._set_aside(root, one, stamp=f"{now:%Y%m%dT%H%M%S}") for one in self._damaged]
+
+    def _set_aside(self, root: int, one: _Damage, *, stamp: str) -> str:
+        aside = f"{one.name}.corrupt-{stamp}"
+        try:
+            with contextlib.ExitStack() as stack:
+                folder = closing(stack, open_folder(one.group, inside=root)) if one.group else root
+                os.rename(one.name, aside, src_dir_fd=folder, dst_dir_fd=folder)
         except OSError as error:
-            self.warnings.append(f"{shown} is damaged and left out, and could not be moved aside: {error.strerror}")
-            return
-        self.warnings.append(f"{shown} is damaged and was moved to {aside}: {why}")
+            return f"{self._place(one)} is damaged and left out, and could not be moved aside: {error.strerror}"
+        return f"{self._place(one)} is damaged and was moved to {aside}: {one.why}"
+
+    def _place(self, one: _Damage) -> str:
+        return "/".join(part for part in (self._folder, one.group, one.name) if part)
 
 
-def _decode(raw: bytes, noun: type[Noun], *, name: str, fleet: str | None) -> Noun:
-    try:
-        loose: Any = msgspec.json.decode(raw)
-        _check_format(loose, noun, name=name)
-        status = msgspec.json.decode(raw, type=noun)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Damaged(str(error)) from None
-    if fleet is not None and status.fleet != fleet:
-        raise Damaged(f"it is of fleet {status.fleet}")
-    if isinstance(status, SandboxStatus | HostStatus) and status.name != name.removesuffix(SUFFIX):
-        raise Damaged(f"it is about {status.name}")
-    if isinstance(status, SandboxStatus) and any(record.sandbox != status.name for record in status.records):
-        raise Damaged("it remembers another sandbox")
-    return status
+def _fleet_in(loose: Any) -> str | None:
+    said = loose.get("fleet") if isinstance(loose, dict) else None
+    return said if isinstance(said, str) else None
+
+
+def _check_fleet(loose: Any, place: str, *, folder: str, asked_for: str | None) -> None:
+    said = _fleet_in(loose)
+    if asked_for is None or said is None or said == asked_for:
+        return
+    what = f"belongs to fleet {said}" if place == FLEET_FILE else f"holds {place}, which belongs to fleet {said}"
+    raise _foreign(folder, f"{what}, and these specs are of fleet {asked_for}")
+
+
+def _foreign(folder: str, what: str) -> StatusFolderError:
+    hint = "nothing was touched; give each fleet a folder of its own: --status DIR"
+    return _refused(folder, what, hint=hint, code="E_STATUS_FLEET")
 
 
 def _check_format(loose: Any, noun: type[Noun], *, name: str) -> None:
@@ -334,5 +356,5 @@ def _check(path: str, found: os.stat_result) -> None:
         raise _refused(path, f"can be written by others (mode {mode:04o})", hint=f"chmod go-w {path}")
 
 
-def _refused(path: str, what: str, *, hint: str) -> StatusFolderError:
-    return StatusFolderError(f"the status folder {path} {what}", hint=hint)
+def _refused(path: str, what: str, *, hint: str, code: str = "E_STATUS_DIR") -> StatusFolderError:
+    return StatusFolderError(f"the status folder {path} {what}", hint=hint, code=code)

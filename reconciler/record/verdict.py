@@ -13,7 +13,7 @@ from reconciler.model.outcome import ActionEnded
 from reconciler.model.plan import Action, Await, Bucket, Held, Matched, Verb
 from reconciler.model.rule import Remedy
 from reconciler.model.status import Condition, ConditionType, Health, Reason, SandboxStatus, Sync
-from reconciler.record.accounts import Account
+from reconciler.record.accounts import Account, instances_of, starts_of
 from reconciler.record.memory import may_have_happened
 
 REPEATS_MAX = 3
@@ -42,13 +42,17 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold the judgement of one sandbox. `ready` comes first among its conditions; `ready_run` is a run that passed."""
+    """Hold the judgement of one sandbox.
+
+    `ready` comes first among its conditions; `ready_run` is a run that passed, `proved` says that it did just now.
+    """
 
     sync: Sync
     health: Health
     ready: Said
     also: tuple[Said, ...] = ()
     ready_run: str = ""
+    proved: bool = False
 
 
 def judge(old: SandboxStatus | None, account: Account, *, started_at: datetime | None, repeated: int) -> Verdict:
@@ -60,6 +64,18 @@ def judge(old: SandboxStatus | None, account: Account, *, started_at: datetime |
         started_at: when the pass began or None when nothing was tried: a probe must be newer.
         repeated: how often in a row its action was taken for the same reason, this time included.
     """
+    verdict = _judge(old, account, started_at=started_at, repeated=repeated)
+    if verdict.ready.reason != "ProbesPassed":
+        return verdict
+    if _passed(account, started_at=started_at):
+        return msgspec.structs.replace(verdict, proved=True)
+    if old is not None and old.ready_starts == starts_of(instances_of(account)):
+        return verdict
+    ready = Said("Ready", "Unknown", "NotProbed", "a container was started since its probes passed")
+    return msgspec.structs.replace(verdict, ready=ready, health=_health(ready), ready_run="")
+
+
+def _judge(old: SandboxStatus | None, account: Account, *, started_at: datetime | None, repeated: int) -> Verdict:
     if account.out_of_sight:
         return _out_of_sight(old, account)
     match account.said:
@@ -93,9 +109,9 @@ def _matched(old: SandboxStatus | None, account: Account, matched: Matched, *, s
         return _expired("its ttl has run out; it stays absent until its spec changes")
     passed = _passed(account, started_at=started_at)
     was_ready = old is not None and old.ready_run != "" and old.ready_run == matched.run
-    sick = next((item.seen.name for item in account.standing if item.seen.live.health == "unhealthy"), None)
+    sick = _sick(account)
     if sick is not None:
-        ready = Said("Ready", "False", "ProbeFailed", f"Docker's health check of {sick} fails")
+        ready = sick
     elif account.ended is not None and account.ended.end == "failed":
         ready = Said("Ready", "False", "ProbeFailed", account.ended.message)
     elif passed or was_ready:
@@ -113,6 +129,20 @@ def _matched(old: SandboxStatus | None, account: Account, matched: Matched, *, s
         also=_reachable(account),
         ready_run=matched.run if passed or was_ready or ready is _NOTHING_TO_ASK else "",
     )
+
+
+def _sick(account: Account) -> Said | None:
+    """Name a container that runs and does not work, as Docker sees it."""
+    for item in account.standing:
+        name, live = item.seen.name, item.seen.live
+        if live.health == "unhealthy":
+            return Said("Ready", "False", "ProbeFailed", f"Docker's health check of {name} fails")
+        clock_s = account.look.view.host_clock_epoch_s if isinstance(account.look, Reachable) else 0.0
+        if live.keeps_crashing(host_clock_epoch_s=clock_s):
+            killed = ", the last time for want of memory" if live.oom_killed else ""
+            text = f"{name} ends again and again: restarted {live.restart_count} times{killed}"
+            return Said("Ready", "False", "CrashLoop", text)
+    return None
 
 
 def _held(old: SandboxStatus | None, account: Account, held: Held) -> Verdict:
@@ -257,7 +287,7 @@ def _ready_before(old: SandboxStatus | None, action: Action) -> Said:
         for change in action.resources
         if change.key.startswith(_CONTAINERS)
     )
-    if action.verb is Verb.START or (down and action.bucket is Bucket.DRIFTED and _only_drift(action)):
+    if action.verb is Verb.START or (down and action.bucket is Bucket.DRIFTED and action.is_drift):
         return Said("Ready", "False", "FieldsDiffer", action.cause.text)
     if old is None:
         return Said("Ready", "Unknown", "NotProbed", "no probe has passed in this run yet")
@@ -267,12 +297,8 @@ def _ready_before(old: SandboxStatus | None, action: Action) -> Said:
     return before
 
 
-def _only_drift(action: Action) -> bool:
-    return all(field.origin == "drift" for change in action.resources for field in change.changes)
-
-
 def _drifted(action: Action) -> tuple[Said, ...]:
-    fields = [field.path for change in action.resources for field in change.changes if field.origin == "drift"]
+    fields = [change.path for change in action.changes if change.origin == "drift"]
     if not fields:
         return ()
     return (Said("Drifted", "True", "FieldsDiffer", "the host differs in " + ", ".join(fields)),)

@@ -85,7 +85,6 @@ def an_action(*steps: Step, **over: Any) -> Action:
     return Action(
         **{
             "id": f"{HOST}/{SANDBOX}",
-            "address": f"sandbox/{SANDBOX}",
             "sandbox": SANDBOX,
             "uid": owner.uid,
             "host": HOST,

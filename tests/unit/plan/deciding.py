@@ -64,7 +64,9 @@ def remembered(*sandboxes: SandboxDesired, **over: Any) -> Records:
 def second_host(view: HostView | None = None) -> Reachable:
     """Hear from another machine than h1."""
     shown = b.a_view() if view is None else view
-    return b.a_reachable(replace(shown, identity=b.an_identity(host_id=SECOND_ID)), snapshot=b.a_snapshot())
+    containers = tuple(replace(seen, full_id=b.full_id(("second", seen.name))) for seen in shown.containers)
+    other = replace(shown, identity=b.an_identity(host_id=SECOND_ID), containers=containers)
+    return b.a_reachable(other, snapshot=b.a_snapshot())
 
 
 def the_action(made: Plan) -> Action:

@@ -79,6 +79,11 @@ ACTIONS: dict[str, tuple[Callable[[], Plan], Bucket, Verb]] = {
         Bucket.ZOMBIE_WANTED,
         Verb.CREATE,
     ),
+    "110 begun and never finished": (
+        lambda: decide(wanted(ONE), standing(ONE, containers=()), b.a_records(b.a_record(ONE, complete=False))),
+        Bucket.MISSING,
+        Verb.CREATE,
+    ),
     "010 zombie, not wanted": (
         lambda: decide(wanted(OTHER), standing(OTHER), remembered(ONE, OTHER)),
         Bucket.ZOMBIE,
@@ -300,6 +305,19 @@ def test_an_orphan_that_a_spec_wants_elsewhere_waits_for_the_new_one() -> None:
     (new, old) = made.actions
     assert (new.id, new.verb) == ("h2/web-1", Verb.CREATE)
     assert (old.id, old.verb, old.after) == ("h1/web-1", Verb.REAP, ("h2/web-1",))
+
+
+def test_a_generation_counts_on_over_a_move_and_over_a_marker_that_was_set_back() -> None:
+    moved = b.a_sandbox(host="h2", resources=(b.a_container(pids=9),))
+    hosts = {"h1": b.a_reachable(standing(ONE)), "h2": second_host()}
+    made = decide(wanted(moved), hosts, b.a_records(b.a_record(ONE, generation=6)))
+    assert [action.generation for action in made.actions if action.verb is Verb.CREATE] == [7]
+    set_back = b.a_seen_marker(b.a_marker(ONE, generation=2))
+    edited = b.a_sandbox(resources=(b.a_container(pids=9),))
+    action = the_action(
+        decide(wanted(edited), standing(ONE, markers=(set_back,)), b.a_records(b.a_record(ONE, generation=6)))
+    )
+    assert action.generation == 7  # noqa: PLR2004 - the next after the highest known
 
 
 # Asked to be destroyed ------------------------------------------------------------------------------------------------

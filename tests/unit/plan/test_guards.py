@@ -15,6 +15,7 @@ from reconciler.model.resource import Published
 from reconciler.plan import Selection
 from tests import builders as b
 from tests.unit.plan.deciding import (
+    SECOND_ID,
     altered,
     decide,
     exited,
@@ -70,8 +71,75 @@ def test_two_hosts_that_are_one_machine_name_each_other() -> None:
     two = b.a_sandbox("two", host="h2")
     made = decide(wanted(ONE, two), {"h1": b.a_reachable(standing(ONE)), "h2": b.a_reachable(b.a_view())})
     assert {held.reason for held in made.held} == {"HostIdentity"}
-    assert made.actions == ()
     assert all("h1" in held.message and "h2" in held.message for held in made.held)
+    assert made.actions == ()
+
+
+ENGINE = {"docker_id": "AAAA:BBBB", "boot_id": "b" * 32}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (b.a_view(identity=b.an_identity(host_id=None, **ENGINE)), b.a_view(identity=b.an_identity(**ENGINE))),
+        (standing(ONE), b.a_view(*standing(ONE).containers, identity=b.an_identity(host_id=SECOND_ID))),
+        (
+            b.a_view(neighbours=(b.a_neighbour(full_id=b.full_id("theirs")),)),
+            b.a_view(
+                neighbours=(b.a_neighbour(full_id=b.full_id("theirs")),), identity=b.an_identity(host_id=SECOND_ID)
+            ),
+        ),
+    ],
+    ids=["one engine", "one container of ours", "one container of somebody else's"],
+)
+def test_one_engine_under_two_base_folders_is_held_under_both(one: HostView, other: HostView) -> None:
+    two = b.a_sandbox("two", host="h2")
+    hosts = {"h1": b.a_reachable(one), "h2": b.a_reachable(other)}
+    made = decide(wanted(ONE, two, hosts={"h1": b.a_host("h1"), "h2": b.a_host("h2")}), hosts)
+    assert made.actions == ()
+    assert {(held.host, held.reason) for held in made.held} == {("h1", "HostIdentity"), ("h2", "HostIdentity")}
+    assert all("one machine" in held.message for held in made.held)
+
+
+def test_one_engine_is_known_again_although_its_other_host_was_not_asked() -> None:
+    two = b.a_sandbox("two", host="h2")
+    identity = b.an_identity(host_id=SECOND_ID, **ENGINE)
+    known = b.a_host_record("h1", engine=b.an_identity(**ENGINE).engine)
+    desired = wanted(ONE, two, hosts={"h1": b.a_host("h1"), "h2": b.a_host("h2")})
+    made = decide(desired, {"h2": b.a_reachable(b.a_view(identity=identity))}, Records(hosts={"h1": known}))
+    assert [(held.host, held.reason) for held in made.held] == [("h2", "HostIdentity")]
+
+
+def test_cloned_machines_with_one_docker_id_are_two() -> None:
+    two = b.a_sandbox("two", host="h2")
+    hosts = {
+        "h1": b.a_reachable(b.a_view(identity=b.an_identity(docker_id="AAAA:BBBB", boot_id="1" * 32))),
+        "h2": b.a_reachable(
+            b.a_view(identity=b.an_identity(host_id=SECOND_ID, docker_id="AAAA:BBBB", boot_id="2" * 32))
+        ),
+    }
+    assert [action.verb for action in decide(wanted(ONE, two), hosts).actions] == [Verb.CREATE, Verb.CREATE]
+
+
+@pytest.mark.parametrize("root", ["/home/ops", "/home/ops/.reconciler/lab", "/home/ops/.reconciler/lab/x", "/home/ops/.ssh", "/var/lib"])
+def test_storage_and_our_own_folder_are_kept_apart(root: str) -> None:
+    identity = b.an_identity(base_dir="/home/ops/.reconciler/lab", home="/home/ops")
+    desired = wanted(ONE, hosts={b.HOST: b.a_host(storage={"data": root})})
+    assert the_held(decide(desired, b.a_view(identity=identity))).reason == "StorageOverlap"
+
+
+def test_a_host_that_never_told_its_id_and_lost_everything_is_held() -> None:
+    records = b.a_records(b.a_record(ONE, host_id=None))
+    held = the_held(decide(wanted(ONE), b.a_view(), records))
+    assert held.reason == "HostIdentity"
+    assert "never recorded" in held.message
+    assert decide(wanted(ONE), standing(ONE), records).actions == ()
+
+
+def test_dockers_data_is_missed_where_the_host_never_told_its_id() -> None:
+    records = b.a_records(b.a_record(ONE, host_id=None))
+    moved = standing(ONE, identity=b.an_identity(docker_root="/mnt/docker"))
+    assert "/mnt/docker" in the_held(decide(wanted(ONE), moved, records)).message
 
 
 def test_a_suspended_host_keeps_all_it_has() -> None:
@@ -190,12 +258,36 @@ def test_what_cannot_be_proved_is_held(over: dict[str, Any]) -> None:
         assert the_held(made).reason == "Unprovable"
 
 
+def test_a_container_renamed_by_hand_is_not_made_a_second_time() -> None:
+    mine = b.a_seen(name="my-precious")
+    for desired in (wanted(ONE), wanted()):
+        held = the_held(decide(desired, standing(ONE, containers=(mine,)), remembered(ONE)))
+        assert held.reason == "Unprovable"
+        assert "my-precious" in held.message
+        assert "docker rename" in (held.hint or "")
+
+
+def test_a_container_with_copied_labels_holds_nobody_whose_own_stands() -> None:
+    copied = b.a_seen(name="look-alike", full_id=b.full_id("look-alike"))
+    view = standing(ONE, containers=(b.a_seen(), copied))
+    the_matched(decide(wanted(ONE), view, remembered(ONE)))
+
+
+def test_copied_labels_of_an_unknown_sandbox_are_foreign() -> None:
+    copied = b.a_seen(name="look-alike", full_id=b.full_id("look-alike"), labels=b.labels_for(b.a_sandbox("ghost")))
+    view = standing(ONE, containers=(b.a_seen(), copied))
+    made = decide(wanted(ONE), view, remembered(ONE))
+    the_matched(made)
+    assert made.foreign == 1
+
+
 def test_what_another_user_or_thing_has_taken_is_trouble() -> None:
     one = b.a_sandbox(resources=(b.a_directory(), b.a_container()))
     path = str(one.directories[0].path)
     for seen, reason in (
         (b.a_seen_path(path, uid=0), "PathOwner"),
         (b.a_seen_path(path, kind="symlink"), "PathTaken"),
+        (b.a_seen_path(path, kind="unreadable"), "PathUnreadable"),
     ):
         held = the_held(decide(wanted(one), b.a_view(paths={path: seen})))
         assert held.reason == reason

@@ -91,6 +91,24 @@ def test_what_docker_tends_to_is_left_to_it(state: Any) -> None:
     assert the_matched(decide(wanted(ONE), shown, remembered(ONE))).sandbox == b.SANDBOX
 
 
+def test_a_limit_that_the_specs_changed_is_no_drift() -> None:
+    """No container's digest covers what is set in place: the sandbox's intent tells, also after a failed try."""
+    applied = b.a_record(ONE)
+    edited = b.a_sandbox(resources=(b.a_container(pids=99),), drift="report")
+    half_applied = b.a_seen_marker(b.a_marker(edited))
+    for markers in ((b.a_seen_marker(b.a_marker(ONE)),), (half_applied,)):
+        action = the_action(decide(wanted(edited), standing(ONE, markers=markers), b.a_records(applied)))
+        assert [change.origin for item in action.resources for change in item.changes] == ["intent"]
+
+
+@pytest.mark.parametrize(("code", "verb"), [(0, None), (3, Verb.START)])
+def test_what_runs_once_is_run_again_until_it_ended_well(code: int, verb: Verb | None) -> None:
+    once = b.a_sandbox(resources=(b.a_container(run="once", restart="no"),))
+    seen = exited(altered(b.a_seen(once), run="once", restart="no"), exit_code=code)
+    made = decide(wanted(once), standing(once, containers=(seen,)), remembered(once))
+    assert [action.verb for action in made.actions] == ([] if verb is None else [verb])
+
+
 def test_being_removed_is_waited_for() -> None:
     shown = standing(ONE, containers=(replace(b.a_seen(), live=b.a_live(state="removing")),))
     made = decide(wanted(ONE), shown, remembered(ONE))

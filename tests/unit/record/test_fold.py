@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from reconciler.model.effect import Done, NotDone, Outcome, RemoveContainer, StartContainer, Unknown
 from reconciler.model.observed import Observed
-from reconciler.model.outcome import ActionEnded, PassEnded, StepEnded
+from reconciler.model.outcome import ActionEnded, Instance, PassEnded, StepEnded
 from reconciler.model.plan import Action, Await, Bucket, Cause, Held, Matched, Plan, Step, Verb
 from reconciler.model.status import Condition, SandboxStatus, Statuses
 from reconciler.record.fold import fold, records_of
@@ -51,15 +51,19 @@ def silent() -> Observed:
 
 
 def unknown() -> Plan:
-    held = Held(
-        address="sandbox/web-1", host="h1", bucket=Bucket.UNKNOWN, reason="HostUnreachable", message="h1 is silent"
-    )
+    held = Held(sandbox="web-1", host="h1", bucket=Bucket.UNKNOWN, reason="HostUnreachable", message="h1 is silent")
     return b.a_plan(held=(held,), unknown_hosts={"h1": "h1 is silent"})
 
 
 def made(statuses: Statuses = Statuses(), *, ready: bool = True, pass_at_s: float = 0) -> Statuses:  # noqa: B008 - frozen
     ready_at = b.later(seconds=pass_at_s + 5) if ready else None
-    over = ended(pass_at_s=pass_at_s, ready_at=ready_at)
+    read_back = Instance(
+        resource="containers/main",
+        name=b.docker_name(),
+        full_id=b.a_seen().full_id,
+        started_at=b.a_seen().live.started_at,
+    )
+    over = ended(pass_at_s=pass_at_s, ready_at=ready_at, instances=(read_back,))
     return fold(statuses, b.a_plan(creates()), b.an_observed(), over, b.later(seconds=pass_at_s + 10))
 
 
@@ -116,6 +120,43 @@ def test_an_unhealthy_container_is_not_ready() -> None:
     assert said(fold(made(), matches(), seen(containers=(sick,)), None, b.T0)) == ("False", "ProbeFailed")
 
 
+def test_a_generation_never_goes_back() -> None:
+    before = fold(made(), matches(generation=6), seen(), None, b.T0)
+    assert status(fold(before, matches(generation=2), seen(), None, b.later(hours=1))).generation == 6  # noqa: PLR2004
+
+
+def test_ready_does_not_outlive_a_start_that_no_probe_has_seen() -> None:
+    restarted = b.a_seen(live=b.a_live(started_at=b.later(hours=1)))
+    after = fold(made(), matches(), seen(containers=(restarted,)), None, b.later(hours=2))
+    assert said(after) == ("Unknown", "NotProbed")
+    asked = fold(
+        after,
+        matches(),
+        seen(containers=(restarted,)),
+        ended(ready_at=b.later(hours=3, seconds=5), pass_at_s=3 * 3600),
+        b.later(hours=3),
+    )
+    assert said(asked) == ("True", "ProbesPassed")
+    assert said(fold(asked, matches(), seen(containers=(restarted,)), None, b.later(hours=4)))[0] == "True"
+
+
+@pytest.mark.parametrize(
+    ("live", "expected"),
+    [
+        ({"state": "restarting", "restart_count": 3}, ("False", "CrashLoop")),
+        ({"restart_count": 3, "started_at": b.later(seconds=-5)}, ("False", "CrashLoop")),
+        ({"restart_count": 3, "started_at": b.later(seconds=-500)}, ("True", "ProbesPassed")),
+        ({"restart_count": 2, "started_at": b.later(seconds=-5)}, ("True", "ProbesPassed")),
+    ],
+    ids=["waits to be restarted", "runs for the moment", "recovered", "not a loop yet"],
+)
+def test_a_crash_loop_is_told_from_a_container_that_recovered(live: dict[str, Any], expected: tuple[str, str]) -> None:
+    looping = b.a_seen(live=b.a_live(**live))
+    look = seen(containers=(looping,), host_clock_epoch_s=b.T0.timestamp())
+    asked = ended(ready_at=b.later(seconds=5))
+    assert said(fold(made(), matches(), look, asked, b.later(seconds=10))) == expected
+
+
 def test_times_move_only_when_the_status_does() -> None:
     first = made()
     again = fold(first, matches(), seen(), None, b.later(hours=1))
@@ -159,7 +200,7 @@ def test_a_failed_step_is_told_from_a_failed_probe() -> None:
 @pytest.mark.parametrize("result", [Done(), Done(changed=False), Unknown("the reply never came")])
 def test_a_record_begins_when_an_effect_may_have_happened(result: Outcome) -> None:
     after = fold(Statuses(), b.a_plan(creates()), b.an_observed(), ended("unknown", step_ended(result)), b.T0)
-    assert [record.sandbox for record in records_of(after).sandboxes] == ["web-1"]
+    assert [(record.sandbox, record.complete) for record in records_of(after).sandboxes] == [("web-1", False)]
     assert status(after).last_applied_revision == ""
     assert status(after).last_attempted_revision == b.REVISION
 
@@ -236,7 +277,7 @@ def test_a_look_that_matches_ends_the_row() -> None:
 
 def test_suspension_and_lack_of_room_are_conditions() -> None:
     for reason, kind, value in (("Suspended", "Suspended", "True"), ("AdmissionRefused", "CapacityOK", "False")):
-        held = Held(address="sandbox/web-1", host="h1", bucket=Bucket.HELD, reason=reason, message="because")
+        held = Held(sandbox="web-1", host="h1", bucket=Bucket.HELD, reason=reason, message="because")
         after = fold(made(), b.a_plan(held=(held,)), seen(), None, b.T0)
         assert said(after, kind)[0] == value
         assert said(after) == ("True", "ProbesPassed")
@@ -284,7 +325,7 @@ def test_a_record_learns_the_identity_that_its_first_effect_wrote() -> None:
 
 
 def test_an_orphan_gets_no_status() -> None:
-    held = Held(address="sandbox/ghost", host="h1", bucket=Bucket.ORPHAN, reason="Orphan", message="an orphan")
+    held = Held(sandbox="ghost", host="h1", bucket=Bucket.ORPHAN, reason="Orphan", message="an orphan")
     assert fold(Statuses(), b.a_plan(held=(held,)), b.an_observed(), None, b.T0).sandboxes == {}
 
 

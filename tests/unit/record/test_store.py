@@ -27,6 +27,7 @@ from tests.unit.record.test_fold import made
 
 ROOT = Path(__file__).parents[3]
 SAMPLE_SEED = 20250601
+_ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 
 
 def some() -> Statuses:
@@ -50,6 +51,10 @@ def files_of(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != ".lock"
     }
+
+
+def entries(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -162,7 +167,7 @@ def test_the_root_of_the_file_system_is_refused(path: str) -> None:
         StatusStore(Path(path)).open()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@_ROOT_ONLY
 def test_somebody_elses_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "status").mkdir(mode=0o700)
     os.chown(tmp_path / "status", 12345, 12345)
@@ -177,20 +182,72 @@ def test_a_missing_parent_is_said(tmp_path: Path) -> None:
 
 def test_another_fleets_folder_is_refused(tmp_path: Path) -> None:
     store_in(tmp_path / "status", some())
-    with pytest.raises(StatusFolderError, match="belongs to fleet lab"):
-        StatusStore(tmp_path / "status", fleet="other").open()
-    with pytest.raises(StatusFolderError, match="belongs to fleet lab"):
-        StatusStore(tmp_path / "status", fleet="other").load(now=b.T0)
+    other = StatusStore(tmp_path / "status", fleet="other")
+    for refused in (other.open, lambda: other.load(now=b.T0)):
+        with pytest.raises(StatusFolderError, match="belongs to fleet lab") as error:
+            refused()
+        assert error.value.code == "E_STATUS_FLEET"
+        assert "--status" in (error.value.hint or "")
 
 
-def test_a_newer_format_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
-    store = store_in(tmp_path / "status", some())
-    path = tmp_path / "status/sandboxes/web-1.json"
-    path.write_bytes(path.read_bytes().replace(b"sandbox-status/1", b"sandbox-status/2"))
-    kept = files_of(tmp_path / "status")
-    with store.lock("a test", now=b.T0), pytest.raises(StatusFolderError, match="newer version"):
+FILES = ("fleet.json", "sandboxes/web-1.json", "hosts/h1.json")
+
+
+def refused_untouched(folder: Path, *, fleet: str | None, code: str) -> None:
+    """Check that nobody takes the folder, with its lock or without, and that nothing in it is another for that."""
+    kept = files_of(folder)
+    store = StatusStore(folder, fleet=fleet)
+    with pytest.raises(StatusFolderError) as unlocked:
         store.load(now=b.T0)
-    assert files_of(tmp_path / "status") == kept
+    with store.lock("a test", now=b.T0), pytest.raises(StatusFolderError) as locked:
+        store.load(now=b.T0)
+    assert unlocked.value.code == locked.value.code == code
+    assert files_of(folder) == kept
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("fleet", [b.FLEET, None])
+def test_one_file_of_another_fleet_is_enough_to_touch_none(tmp_path: Path, name: str, fleet: str | None) -> None:
+    folder = tmp_path / "status"
+    store_in(folder, some())
+    said = json.loads((folder / name).read_bytes())
+    (folder / name).write_text(json.dumps({**said, "fleet": "other"}))
+    # What comes first is damaged besides, and stays where it is all the same.
+    (folder / "sandboxes/a-1.json").write_text("{")
+    refused_untouched(folder, fleet=fleet, code="E_STATUS_FLEET")
+
+
+def test_without_its_summary_another_fleets_folder_is_still_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "status"
+    store_in(folder, some())
+    (folder / "fleet.json").write_text("{")
+    refused_untouched(folder, fleet="other", code="E_STATUS_FLEET")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_newer_format_is_refused_and_left_as_it_is(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "status"
+    store_in(folder, some())
+    (folder / name).write_bytes((folder / name).read_bytes().replace(b"-status/1", b"-status/2"))
+    (folder / "sandboxes/a-1.json").write_text("{")
+    refused_untouched(folder, fleet=b.FLEET, code="E_STATUS_NEWER")
+
+
+def test_whose_folder_it_is_is_known_without_its_summary(tmp_path: Path) -> None:
+    store_in(tmp_path / "status", some())
+    (tmp_path / "status/fleet.json").unlink()
+    assert StatusStore(tmp_path / "status").load(now=b.T0).fleet == b.FLEET
+
+
+@pytest.mark.parametrize("kind", ["file", "symlink", "dangling"])
+def test_what_is_no_folder_is_not_taken_for_an_empty_one(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "status"
+    if kind == "file":
+        folder.write_text("")
+    else:
+        folder.symlink_to(tmp_path / ("none" if kind == "dangling" else "."))
+    with pytest.raises(StatusFolderError, match="cannot be opened"):
+        StatusStore(folder).load(now=b.T0)
 
 
 def test_five_hundred_damaged_files_are_moved_aside_or_read_whole(tmp_path: Path) -> None:
@@ -254,13 +311,35 @@ def test_a_mere_reader_leaves_no_trace(tmp_path: Path) -> None:
     assert not lock.exists()
 
 
-def test_a_reader_moves_damage_aside_when_nobody_writes(tmp_path: Path) -> None:
-    store_in(tmp_path / "status", some())
-    path = tmp_path / "status/sandboxes/web-1.json"
-    path.write_bytes(b"{")
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", ["cut", "link", "folder", pytest.param("somebody else's", marks=_ROOT_ONLY), "none"])
+def test_only_a_pass_moves_damage_aside(tmp_path: Path, name: str, damage: str) -> None:
+    store = store_in(tmp_path / "status", some())
+    path = tmp_path / "status" / name
+    whole = path.read_bytes()
+    match damage:
+        case "cut":
+            path.write_bytes(whole[:40])
+        case "link":
+            path.rename(tmp_path / "precious.json")
+            path.symlink_to(tmp_path / "precious.json")
+        case "folder":
+            path.unlink()
+            path.mkdir()
+        case "somebody else's":
+            os.chown(path, 12345, 12345)
+        case _:
+            path.write_bytes(b"{}")
+    before = entries(tmp_path / "status")
     loaded = StatusStore(tmp_path / "status").load(now=b.T0)
-    assert "moved to web-1.json.corrupt-20250601T120000" in loaded.warnings[0]
-    assert not path.exists()
+    assert "left out" in loaded.warnings[0]
+    assert entries(tmp_path / "status") == before
+
+    with store.lock("a test", now=b.T0):
+        moved = store.load(now=b.T0)
+    aside = f"{path.name}.corrupt-20250601T120000"
+    assert f"moved to {aside}" in moved.warnings[0]
+    assert entries(tmp_path / "status") == before - {name} | {str(Path(name).with_name(aside))}
     assert StatusStore(tmp_path / "status").load(now=b.T0).warnings == ()
 
 

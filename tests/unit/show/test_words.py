@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.show.words import ago, count, natural, revision, size, span
+from reconciler.show.words import ago, count, natural, revision, span
 from tests import builders as b
 
 
@@ -12,13 +12,6 @@ from tests import builders as b
 )
 def test_spans(span_s: float, said: str) -> None:
     assert span(span_s) == said
-
-
-@pytest.mark.parametrize(
-    ("size_bytes", "said"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (-(1 << 30), "-1.0 GiB")]
-)
-def test_sizes(size_bytes: float, said: str) -> None:
-    assert size(size_bytes) == said
 
 
 def test_the_rest() -> None:
