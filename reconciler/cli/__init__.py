@@ -5,27 +5,39 @@ Start-up is product: a command imports SSH, Docker and YAML only when it must.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
+import signal
 import sys
 from pathlib import Path
 
 PROGRAM = "reconcile"
 TRACEBACK_VARIABLE = "RECONCILE_TRACEBACK"
-_OUTPUT_FAILS = (errno.ENOSPC, errno.EBADF, errno.EIO)
 
 
 def main() -> None:
     """Run the `reconcile` command and exit with its status."""
-    sys.exit(run(sys.argv[1:]))
+    from reconciler.cli import exits
+    from reconciler.cli.streams import Streams
+
+    streams = Streams()
+    try:
+        status = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        status = exits.INTERRUPTED
+    # It is over: whoever insists gets no traceback of Python's own end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(streams.end(status))
 
 
 def run(arguments: list[str]) -> int:
     """Run one command line and give its exit status; every failure becomes one sentence, never a traceback."""
-    from reconciler.cli.app import invoke  # noqa: PLC0415 - typer costs 0.2 s, which an import of this module must not
-    from reconciler.cli.report import complain, stream_failure  # noqa: PLC0415 - same
-    from reconciler.errors import ReconcilerError  # noqa: PLC0415 - same
+    # typer costs 0.2 s, which an import of this module must not.
+    from reconciler.cli import exits
+    from reconciler.cli.app import invoke
+    from reconciler.cli.report import complain, stream_failure
+    from reconciler.cli.streams import OutputLost
+    from reconciler.errors import ReconcilerError
 
     try:
         return invoke(arguments)
@@ -33,19 +45,8 @@ def run(arguments: list[str]) -> int:
         if "--json" in arguments:
             stream_failure(error)
         return complain(error)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return 130
-    except BrokenPipeError:
-        # Whoever read our output has gone (`| head`): nothing more can be said, and nothing went wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        if error.errno not in _OUTPUT_FAILS:
-            return _bug(error)
-        with contextlib.suppress(OSError):
-            sys.stderr.write(f"error: the output cannot be written: {error.strerror}\n")
-        return 1
+    except OutputLost:
+        return exits.ERROR
     except Exception as bug:  # noqa: BLE001 - people get a sentence, whatever it was
         return _bug(bug)
 

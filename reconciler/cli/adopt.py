@@ -26,9 +26,9 @@ def adopt(
 
     It goes on as it is; the next plan shows how it differs from its spec.
     """
-    from reconciler.cli.carry import Manner, carry  # noqa: PLC0415 - loads the rooms that reach hosts
-    from reconciler.cli.selection import hosts_on  # noqa: PLC0415 - same
-    from reconciler.plan import Selection, plan_adoption  # noqa: PLC0415 - same
+    from reconciler.cli.carry import Manner, carry
+    from reconciler.cli.selection import hosts_on
+    from reconciler.plan import Selection, plan_adoption
 
     ground = lay_ground(specs, status)
     selection = Selection(hosts=hosts_on(ground.desired, on) if on else None)

@@ -9,9 +9,10 @@ import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError, UsageError
 
 from reconciler import __version__
-from reconciler.cli import exits
+from reconciler.cli import exits, report
 from reconciler.cli.adopt import adopt
 from reconciler.cli.apply import apply
+from reconciler.cli.command import Command
 from reconciler.cli.destroy import destroy
 from reconciler.cli.doctor import doctor
 from reconciler.cli.host import app as host_app
@@ -29,10 +30,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit statuses: 0 fine, 1 an error, 2 changes (plan --detailed-exitcode), 3 done in part, 4 the plan is "
+    "stale, 5 refused, 6 locked by another pass, 64 wrong usage, 130 interrupted.",
 )
 
 for command in (validate, plan, apply, destroy, adopt, status, doctor, schema):
-    app.command()(command)
+    app.command(cls=Command)(command)
 app.add_typer(inspect_app, name="inspect")
 app.add_typer(host_app, name="host")
 
@@ -60,15 +63,19 @@ def invoke(arguments: list[str]) -> int:
     except typer.Exit as done:
         return done.exit_code
     except typer.Abort:
+        # Only questions end so, and all of them come before anything is changed.
+        sys.stderr.write("\n")
+        report.say("stopped before anything was changed")
         return exits.INTERRUPTED
-    except SystemExit:
-        # typer ends so when whoever read our output has gone (`| head`): nothing went wrong.
-        return exits.FINE
+    except SystemExit as ended:
+        # So a shell's completion ends.
+        return ended.code if isinstance(ended.code, int) else exits.ERROR
     except NoArgsIsHelpError as bare:
         sys.stderr.write(f"{bare.format_message()}\n")
         return exits.USAGE
     except UsageError as wrong:
-        sys.stderr.write(f"error: {shown(wrong.format_message())}\n")
+        # The first words are those of the library that checks values.
+        sys.stderr.write(f"error: {shown(wrong.format_message().replace('Value error, ', ''))}\n")
         if wrong.ctx is not None:
             sys.stderr.write(f"hint: {wrong.ctx.command_path} --help\n")
         return exits.USAGE

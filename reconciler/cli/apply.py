@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from reconciler.cli.ground import lay_ground, load_records, question_of
+from reconciler.cli.ground import lay_ground, question_of
 from reconciler.cli.options import (
     SPECS,
     STATUS,
@@ -25,7 +25,7 @@ from reconciler.cli.options import (
 from reconciler.errors import PlanDamaged, UsageError
 
 Targets = Annotated[
-    list[str] | None, typer.Argument(metavar="[NAME]... | FILE", help="Sandboxes, or one file that plan --out wrote.")
+    list[str] | None, typer.Argument(metavar="NAME... | FILE", help="Sandboxes, or one file that plan --out wrote.")
 ]
 
 
@@ -46,10 +46,10 @@ def apply(
 
     With a file that `plan --out` wrote, do exactly what it says, unless something it read has changed.
     """
-    from reconciler.cli.carry import Manner, carry  # noqa: PLC0415 - loads the rooms that reach hosts
-    from reconciler.cli.selection import select  # noqa: PLC0415 - same
-    from reconciler.plan import Selection  # noqa: PLC0415 - same
-    from reconciler.record.plan_file import load_plan  # noqa: PLC0415 - same
+    from reconciler.cli.carry import Manner, carry
+    from reconciler.cli.selection import select_on
+    from reconciler.plan import Selection
+    from reconciler.record.plan_file import load_plan
 
     manner = Manner(yes=yes, json_lines=json_lines, lock_timeout_s=lock_timeout)
     file = _plan_file(targets or [])
@@ -68,8 +68,7 @@ def apply(
         # Only what a person allowed when it was made lifts the budget now: saving a refused plan is no permission.
         request = msgspec.structs.replace(question.request, removals_allowed=saved.removals_allowed)
         return carry(ground, msgspec.structs.replace(question, request=request), manner, saved=saved)
-    records = load_records(ground)
-    selection = select(ground.desired, records, names=targets, on=on, exclude=exclude)
+    selection = select_on(ground, names=targets, on=on, exclude=exclude)
     question = question_of(ground, selection, removals_allowed=allow_destroy, accepted=accept_revision)
     return carry(ground, question, manner)
 

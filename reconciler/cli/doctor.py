@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -30,9 +29,7 @@ class DoctorAs(enum.StrEnum):
 
 def doctor(
     *,
-    hosts: Annotated[
-        list[str] | None, typer.Argument(metavar="[HOST]...", help="Hosts; all when none is named.")
-    ] = None,
+    hosts: Annotated[list[str] | None, typer.Argument(metavar="HOST...", help="Hosts; all when none is named.")] = None,
     specs: Specs = SPECS,
     output: Annotated[DoctorAs, typer.Option("--output", "-o", help="Form of the findings.")] = DoctorAs.TABLE,
 ) -> int:
@@ -46,21 +43,20 @@ def doctor(
         report.say(f"{specs} holds no Host yet; add one with: reconcile host add NAME ALIAS")
     findings = asyncio.run(_examine(chosen, at_once=desired.limits.concurrent_hosts))
 
-    from reconciler.show.doctor_text import doctor_json, doctor_text  # noqa: PLC0415 - wanted once there are findings
+    from reconciler.show.doctor_text import doctor_json, doctor_page
 
     if output is DoctorAs.JSON:
         report.document(msgspec.json.format(msgspec.json.encode(doctor_json(findings)), indent=2))
     else:
-        sys.stdout.write(doctor_text(findings))
-        sys.stdout.flush()
+        report.show(doctor_page(findings))
     fine = all(finding.ok for found in findings.values() for finding in found)
     return exits.FINE if fine else exits.ERROR
 
 
 async def _examine(hosts: list[HostDesired], *, at_once: int) -> dict[str, tuple[Finding, ...]]:
     """Examine hosts in parallel; a slow or dead one delays no other's findings."""
-    from reconciler.host import open_gate  # noqa: PLC0415 - loads SSH and Docker
-    from reconciler.host.way.doctor import examine  # noqa: PLC0415 - same
+    from reconciler.host import open_gate
+    from reconciler.host.way.doctor import examine
 
     gate, slots = open_gate(), asyncio.Semaphore(at_once)
 

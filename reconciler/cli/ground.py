@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from reconciler import __version__
-from reconciler.cli import report
 from reconciler.cli.clock import SystemClock
 from reconciler.cli.revision import contained, revision_of
 from reconciler.cli.secret_files import read_secrets
@@ -47,7 +46,7 @@ def lay_ground(specs: Path, status: Path) -> Ground:
     Raises:
         SpecInvalid: with every problem of the specs.
     """
-    from reconciler.record.store import StatusStore  # noqa: PLC0415 - validate needs none
+    from reconciler.record.store import StatusStore
 
     desired = load_desired(specs)
     clock = SystemClock()
@@ -57,24 +56,21 @@ def lay_ground(specs: Path, status: Path) -> Ground:
 
 
 def load_records(ground: Ground) -> Records:
-    """Load what is remembered of the fleet, and say what of it was damaged: it is moved aside, so nobody sees it again.
+    """Load what is remembered of the fleet; the look that follows says what of it is damaged.
 
     Raises:
         StatusFolderError: the folder is another fleet's or a newer version's.
     """
-    from reconciler.record.fold import records_of  # noqa: PLC0415 - validate needs none
+    from reconciler.record.fold import records_of
 
-    loaded = ground.store.load(now=ground.clock.now())
-    for warning in loaded.warnings:
-        report.say(f"warning: {warning}")
-    return records_of(loaded.statuses)
+    return records_of(ground.store.load(now=ground.clock.now()).statuses)
 
 
 def load_desired(specs: Path) -> Desired:
     """Load and lower a spec folder; unchanged specs import neither YAML nor pydantic."""
 
     def lower_documents(documents: object) -> Desired:
-        from reconciler.load.lower import lower  # noqa: PLC0415 - a remembered load needs none
+        from reconciler.load.lower import lower  # a remembered load needs none
 
         return lower(documents)  # type: ignore[arg-type]  # load_as gives what load gives
 
@@ -90,8 +86,8 @@ def question_of(
     accepted: list[str] | None = None,
 ) -> Question:
     """Ask for a pass over this ground; `accepted` are commits that a person vouches for."""
-    from reconciler.passes import Question  # noqa: PLC0415 - loads every room
-    from reconciler.plan import PlanRequest  # noqa: PLC0415 - same
+    from reconciler.passes import Question
+    from reconciler.plan import PlanRequest
 
     return Question(
         desired=ground.desired,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from reconciler.cli.command import Command
 from reconciler.cli.host_accept import accept
 from reconciler.cli.host_add import add
 
@@ -15,5 +16,5 @@ def host() -> None:
     """Add a host to the specs, or accept another machine."""
 
 
-app.command("add")(add)
-app.command("accept")(accept)
+app.command("add", cls=Command)(add)
+app.command("accept", cls=Command)(accept)

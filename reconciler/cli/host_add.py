@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from reconciler.cli import exits, report
+from reconciler.cli.ask import ask
 from reconciler.cli.host_file import FOLDER, Draft, HostsSaid, access_of, check, read_hosts, text_of, write_new
 from reconciler.cli.known_hosts import check_fingerprint, compare, fingerprint_of
 from reconciler.cli.options import SPECS, Specs, Yes
@@ -33,7 +34,10 @@ def add(
     ] = None,
     yes: Yes = False,
 ) -> int:
-    """Write a Host document from what your ssh knows of ALIAS, with the host's key pinned once you have checked it."""
+    """Write a Host document from what your ssh knows of ALIAS.
+
+    Shows the host's key, which is pinned once you have checked it.
+    """
     expected = None if fingerprint is None else check_fingerprint(fingerprint)
     path = specs / FOLDER / f"{name}.yaml"
     known = read_hosts(specs)
@@ -130,8 +134,8 @@ def _draft(name: str, found: SshAlias, jump: HostDocument | None) -> Draft:
 
 
 def _scan(draft: Draft, jump: HostDocument | None) -> str:
-    from reconciler.host import open_gate  # noqa: PLC0415 - brings SSH
-    from reconciler.host.way.scan import scan  # noqa: PLC0415 - same
+    from reconciler.host import open_gate
+    from reconciler.host.way.scan import scan
 
     access = HostAccess(
         name=draft.name,
@@ -161,7 +165,7 @@ def _agreed() -> bool:
             hint="give the host's own fingerprint: --fingerprint SHA256:…, or --yes to trust what was shown",
             code="E_NO_APPROVAL",
         )
-    return typer.confirm("Is this the key that the host itself shows?", err=True)
+    return ask("Is this the key that the host itself shows?")
 
 
 def _tell_next(draft: Draft, found: SshAlias, key: str, *, checked: bool) -> None:

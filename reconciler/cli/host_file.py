@@ -48,7 +48,7 @@ def read_hosts(specs: Path) -> HostsSaid:
     Raises:
         SpecInvalid: the folder itself cannot be read.
     """
-    from reconciler.load.folder import read_folder  # noqa: PLC0415 - brings YAML and the models
+    from reconciler.load.folder import read_folder
 
     folder = read_folder(specs)
     unreadable = tuple(problem for problem in folder.problems if problem.code == "E_SPEC_DIR")
@@ -59,9 +59,9 @@ def read_hosts(specs: Path) -> HostsSaid:
 
 def check(draft: Draft, path: Path) -> None:
     """Check a draft as a load will check it. Raises `SpecInvalid`."""
-    from reconciler.load.read import read  # noqa: PLC0415 - brings YAML
-    from reconciler.load.typed import typed  # noqa: PLC0415 - brings the models
-    from reconciler.spec.host import Host  # noqa: PLC0415 - same
+    from reconciler.load.read import read
+    from reconciler.load.typed import typed
+    from reconciler.spec.host import Host
 
     result = read(text_of(draft).encode(), str(path))
     problems = list(result.problems)
@@ -143,10 +143,10 @@ def access_of(host: HostDocument) -> HostAccess:
 
 
 def _read(files: dict[str, bytes]) -> HostsSaid:
-    from reconciler.load.headers import classified  # noqa: PLC0415 - brings the models
-    from reconciler.load.read import read  # noqa: PLC0415 - brings YAML
-    from reconciler.load.resolve import Resolver  # noqa: PLC0415 - brings the models
-    from reconciler.model.problem import Problem  # noqa: PLC0415
+    from reconciler.load.headers import classified
+    from reconciler.load.read import read
+    from reconciler.load.resolve import Resolver
+    from reconciler.model.problem import Problem
 
     unheeded: list[Problem] = []
     documents = [raw for name, data in files.items() for raw in classified(read(data, name).documents, unheeded)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -12,6 +11,7 @@ import typer
 
 from reconciler.cli import exits, report
 from reconciler.cli.clock import SystemClock
+from reconciler.cli.command import Command
 from reconciler.cli.ground import load_desired
 from reconciler.cli.named_host import named_host
 from reconciler.cli.options import SPECS, Specs
@@ -46,7 +46,7 @@ def inspect() -> None:
     """Look closely at one thing; changes nothing."""
 
 
-@app.command("host")
+@app.command("host", cls=Command)
 def inspect_host(
     *,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The host's name in the specs.")],
@@ -63,8 +63,8 @@ def inspect_host(
         report.complain(error)
         return exits.PARTIAL
 
-    from reconciler.show.host_text import host_json, host_text  # noqa: PLC0415 - wanted once there is something to show
-    from reconciler.show.yaml_text import yaml_text  # noqa: PLC0415 - same
+    from reconciler.show.host_text import host_json, host_page
+    from reconciler.show.yaml_text import yaml_text
 
     if seen.without_facts is not None:
         report.say(f"warning: {seen.without_facts}")
@@ -75,16 +75,15 @@ def inspect_host(
         case InspectAs.YAML:
             report.document(yaml_text(document))
         case InspectAs.TABLE:
-            text = host_text(name, snapshot=seen.snapshot, view=seen.view, fleet=desired.fleet, now=clock.now())
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            page = host_page(name, snapshot=seen.snapshot, view=seen.view, fleet=desired.fleet, now=clock.now())
+            report.show(page)
     return exits.FINE if seen.snapshot is not None else exits.PARTIAL
 
 
 async def _look(host: HostDesired, clock: SystemClock, *, fleet: str) -> Seen:
     """Look through a reader. Raises `HostError` when the host did not answer in full; facts alone may be missing."""
-    from reconciler.host import open_gate, open_reader  # noqa: PLC0415 - loads SSH and Docker
-    from reconciler.host.interface import Question  # noqa: PLC0415 - same
+    from reconciler.host import open_gate, open_reader
+    from reconciler.host.interface import Question
 
     reader = open_reader(host.access, gate=open_gate())
     try:

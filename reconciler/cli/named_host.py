@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-
 from reconciler.errors import UsageError
 from reconciler.model.desired import Desired, HostDesired
+from reconciler.model.nearest import did_you_mean
 
 
 def named_host(desired: Desired, name: str) -> HostDesired:
@@ -17,8 +16,6 @@ def named_host(desired: Desired, name: str) -> HostDesired:
     host = desired.hosts.get(name)
     if host is not None:
         return host
-    names = sorted(desired.hosts)
-    near = difflib.get_close_matches(name, names, n=1)
-    known = f"there are: {', '.join(names[:10])}" if names else "the specs hold no Host: reconcile host add NAME ALIAS"
-    hint = f"did you mean {near[0]}?" if near else known
+    none = "the specs hold no Host: reconcile host add NAME ALIAS"
+    hint = did_you_mean(name, desired.hosts, otherwise="there are") or none
     raise UsageError(f"no host is named {name!r}", hint=hint, code="E_NO_MATCH")

@@ -27,11 +27,27 @@ class ProblemsAs(enum.StrEnum):
     GITHUB = "github"
 
 
-Specs = Annotated[Path, typer.Option("--specs", metavar="DIR", help="Folder that holds the specs.")]
-Status = Annotated[Path, typer.Option("--status", metavar="DIR", help="Folder that holds the status files.")]
+def folder(text: str | Path) -> Path:
+    """Take the name of a folder; an empty one, as of an unset variable, is none and not the current folder."""
+    if not str(text):
+        raise typer.BadParameter("it is empty, and no folder has that name")
+    return Path(text)
+
+
+def file(text: str | Path) -> Path:
+    """Take the name of a file to write."""
+    if not Path(text).name:
+        raise typer.BadParameter(f"{str(text)!r} cannot be the name of a file")
+    return Path(text)
+
+
+Specs = Annotated[Path, typer.Option("--specs", metavar="DIR", parser=folder, help="Folder that holds the specs.")]
+Status = Annotated[
+    Path, typer.Option("--status", metavar="DIR", parser=folder, help="Folder that holds the status files.")
+]
 OutputForm = Annotated[Output, typer.Option("--output", "-o", help="Form of the document.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a line as things happen.")]
-Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Sandboxes; all when none is named.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Sandboxes; all when none is named.")]
 On = Annotated[
     list[str] | None,
     typer.Option("--on", metavar="SELECTOR", help="Hosts: a name, or a label such as pool=gpu. May be repeated."),

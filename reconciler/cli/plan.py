@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from reconciler.cli import exits, report
-from reconciler.cli.ground import Ground, lay_ground, load_records, question_of
+from reconciler.cli.ground import Ground, lay_ground, question_of
 from reconciler.cli.options import (
     SPECS,
     STATUS,
@@ -25,14 +25,13 @@ from reconciler.cli.options import (
     OutputForm,
     Specs,
     Status,
+    file,
 )
+from reconciler.errors import UsageError
+from reconciler.model.plan import AS_ASKED
 
 if TYPE_CHECKING:
     from reconciler.passes import Planned, Question
-
-
-_AS_ASKED = ("Suspended", "Orphan", "TooYoung", "InGrace")
-"""Held back because somebody asked for just that; everything else that is held back is not as the specs say."""
 
 
 def plan(
@@ -42,10 +41,14 @@ def plan(
     status: Status = STATUS,
     on: On = None,
     exclude: Exclude = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Save the plan for apply FILE.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", parser=file, help="Save the plan, for apply FILE.")
+    ] = None,
     output: OutputForm = Output.TABLE,
     json_lines: JsonLines = False,
-    detailed_exitcode: Annotated[bool, typer.Option(help="Exit 2 when there are changes.")] = False,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit 2 when there are changes.")
+    ] = False,
     allow_destroy: AllowDestroy = None,
     accept_revision: AcceptRevision = None,
 ) -> int:
@@ -53,16 +56,17 @@ def plan(
 
     Changes nothing, and cannot: it works through clients that only read.
     """
-    from reconciler.cli.selection import select  # noqa: PLC0415 - loads the rooms that reach hosts
+    from reconciler.cli.selection import select_on
 
+    if json_lines and output is not Output.TABLE:
+        raise UsageError("--json is a stream of lines and --output one document: give one of the two")
     ground = lay_ground(specs, status)
-    selection = select(ground.desired, load_records(ground), names=names, on=on, exclude=exclude)
+    selection = select_on(ground, names=names, on=on, exclude=exclude)
     question = question_of(ground, selection, removals_allowed=allow_destroy, accepted=accept_revision)
     planned = asyncio.run(_plan(ground, question))
-    for warning in planned.warnings:
-        report.say(f"warning: {warning}")
+    report.warn(planned.warnings)
     if out is not None:
-        from reconciler.record.plan_file import save_plan  # noqa: PLC0415 - wanted with --out alone
+        from reconciler.record.plan_file import save_plan
 
         save_plan(out, planned.plan)
     _print(ground, planned, output, json_lines=json_lines)
@@ -72,18 +76,18 @@ def plan(
 
 
 async def _plan(ground: Ground, question: Question) -> Planned:
-    from reconciler.cli.doors import RealDoors  # noqa: PLC0415 - loads the rooms that reach hosts
-    from reconciler.passes import plan_pass  # noqa: PLC0415 - same
+    from reconciler.cli.doors import RealDoors
+    from reconciler.passes import plan_pass
 
     doors = RealDoors(ground.desired, secrets=question.request.secrets, now=ground.clock.now)
     return await plan_pass(question, store=ground.store, doors=doors, clock=ground.clock)
 
 
 def _print(ground: Ground, planned: Planned, output: Output, *, json_lines: bool) -> None:
-    from reconciler.show import stream  # noqa: PLC0415 - wanted once there is something to show
-    from reconciler.show.plan_json import plan_json  # noqa: PLC0415 - same
-    from reconciler.show.plan_text import plan_page  # noqa: PLC0415 - same
-    from reconciler.show.yaml_text import yaml_text  # noqa: PLC0415 - same
+    from reconciler.show import stream
+    from reconciler.show.plan_json import plan_json
+    from reconciler.show.plan_text import plan_page
+    from reconciler.show.yaml_text import yaml_text
 
     if json_lines:
         stamp = stream.Stamp(ground.clock.now(), ground.pass_id)
@@ -100,10 +104,11 @@ def _print(ground: Ground, planned: Planned, output: Output, *, json_lines: bool
         case Output.YAML:
             report.document(yaml_text(plan_json(planned.plan)))
         case Output.NAME:
-            report.document("\n".join(action.address for action in planned.plan.actions))
+            report.document("".join(f"{action.address}\n" for action in planned.plan.actions))
         case Output.TABLE | Output.WIDE:
             age_s = (ground.clock.now() - planned.plan.made_at).total_seconds()
-            report.show(plan_page(planned.plan, width=report.width(), age_s=age_s))
+            wide = output is Output.WIDE
+            report.show(plan_page(planned.plan, width=report.width(), age_s=age_s, wide=wide))
 
 
 def status_of(planned: Planned, *, detailed: bool) -> int:
@@ -113,7 +118,7 @@ def status_of(planned: Planned, *, detailed: bool) -> int:
         found.append(exits.REFUSED)
     if planned.plan.unknown_hosts:
         found.append(exits.PARTIAL)
-    unsettled = planned.plan.actions or any(held.reason not in _AS_ASKED for held in planned.plan.held)
+    unsettled = planned.plan.actions or any(held.reason not in AS_ASKED for held in planned.plan.held)
     if unsettled and detailed:
         found.append(exits.CHANGES)
     return exits.worst(found)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from reconciler.apply.ports import Observer
 from reconciler.cli import report
+from reconciler.cli.streams import check_output
 from reconciler.show import live, stream
 from reconciler.show.symbols import symbol_of
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from reconciler.model.delta import ProvisionDelta
     from reconciler.model.outcome import ActionEnded
     from reconciler.model.plan import Action, Step
+
+_REDRAWS_PER_SECOND = 4
+"""Often enough for a clock that shows seconds, and calm over a slow line."""
 
 
 class Lines(Observer):
@@ -39,11 +43,19 @@ class JsonStream(Observer):
     def __init__(self, clock: SystemClock, pass_id: str) -> None:
         self._clock = clock
         self._pass_id = pass_id
+        self._is_acting = False
 
     def write(self, message: stream.Message) -> None:
-        """Write one message at once, so that whoever reads along sees it."""
+        """Write one message at once, so that whoever reads along sees it.
+
+        Raises:
+            OutputLost: it cannot be written, and nothing was done yet. Once something is, the pass goes on unseen.
+        """
         sys.stdout.write(stream.json_line(message))
-        sys.stdout.flush()
+        if self._is_acting:
+            sys.stdout.flush()
+        else:
+            check_output()
 
     @property
     def stamp(self) -> stream.Stamp:
@@ -52,6 +64,7 @@ class JsonStream(Observer):
 
     def action_started(self, action: Action) -> None:
         """Say that it began."""
+        self._is_acting = True
         self.write(stream.apply_start(self.stamp, action))
 
     def step_started(self, action: Action, step: Step) -> None:
@@ -75,13 +88,20 @@ class Live(Observer):
     """Redraw what is under way, per host, on a terminal."""
 
     def __init__(self, clock: SystemClock) -> None:
-        from rich.console import Console  # noqa: PLC0415 - costs 0.1 s and is wanted on terminals alone
-        from rich.live import Live as Drawing  # noqa: PLC0415 - same
+        from rich.console import Console  # costs 0.1 s and is wanted on terminals alone
+        from rich.live import Live as Drawing
 
         self._clock = clock
-        self._progress = live.Progress(total=0)
-        console = Console(stderr=True, highlight=False)
-        self._drawing = Drawing(console=console, transient=True, get_renderable=self._draw, refresh_per_second=8)
+        self._progress = live.Progress(total=0, began_at=clock.now())
+        self._console = Console(stderr=True, highlight=False)
+        # What is written on stdout meanwhile is none of the drawing's: it may well be a file.
+        self._drawing = Drawing(
+            console=self._console,
+            transient=True,
+            get_renderable=self._draw,
+            refresh_per_second=_REDRAWS_PER_SECOND,
+            redirect_stdout=False,
+        )
 
     def __enter__(self) -> Self:
         self._drawing.start()
@@ -94,10 +114,11 @@ class Live(Observer):
 
     def expect(self, total: int) -> None:
         """Say how many actions there will be."""
-        self._progress = live.Progress(total=total)
+        self._progress = live.Progress(total=total, began_at=self._clock.now())
 
     def _draw(self) -> Text:
-        return live.live_rich(self._progress, now=self._clock.now(), width=report.width())
+        width, height = self._console.size
+        return live.live_rich(self._progress, now=self._clock.now(), width=width, height=height)
 
     def _take(self, event: live.Event) -> None:
         self._progress = live.advance(self._progress, event)

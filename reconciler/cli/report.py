@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 
+from reconciler.cli.streams import check_output
 from reconciler.errors import ReconcilerError
 from reconciler.model.problem import SpecInvalid
 from reconciler.show.errors_text import error_text
 from reconciler.show.escape import shown
-from reconciler.show.page import Page, coloured, plain
+from reconciler.show.page import Page, coloured, plain, wrapped
 
 _WIDTH_MAX = 140
 
@@ -20,10 +22,16 @@ def say(text: str) -> None:
     sys.stderr.write(shown(text) + "\n")
 
 
+def warn(warnings: Iterable[str]) -> None:
+    """Say what is wrong with the records, one line each."""
+    for warning in warnings:
+        say(f"warning: {warning}")
+
+
 def complain(error: ReconcilerError) -> int:
     """Print an error and its hint; give the exit status."""
     if isinstance(error, SpecInvalid):
-        from reconciler.show import problems  # noqa: PLC0415 - needed on failure alone
+        from reconciler.show import problems
 
         style = "github" if os.environ.get("GITHUB_ACTIONS") == "true" else "text"
         sys.stderr.write(problems.github(error.problems) if style == "github" else problems.text(error.problems))
@@ -34,8 +42,8 @@ def complain(error: ReconcilerError) -> int:
 
 def stream_failure(error: ReconcilerError) -> None:
     """Write why a command stopped into its `--json` stream: one diagnostic for each problem of the specs, or one."""
-    from reconciler.cli.clock import SystemClock  # noqa: PLC0415 - needed on failure alone
-    from reconciler.show import stream  # noqa: PLC0415 - same
+    from reconciler.cli.clock import SystemClock
+    from reconciler.show import stream
 
     stamp = stream.Stamp(SystemClock().now(), "")
     if isinstance(error, SpecInvalid):
@@ -47,26 +55,37 @@ def stream_failure(error: ReconcilerError) -> None:
 
 
 def show(page: Page) -> None:
-    """Print a page, in colour where stdout is a terminal that wants it."""
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") is not None:
-        sys.stdout.write(plain(page))
-        sys.stdout.flush()
-        return
-    from rich.console import Console  # noqa: PLC0415 - costs 0.1 s and is wanted on terminals alone
+    """Print a page, in colour where stdout is a terminal that wants it.
 
-    Console(width=width(), highlight=False).print(coloured(page), end="")
+    Raises:
+        OutputLost: it cannot be written: nobody may be asked about it, and nothing done that it announces.
+    """
+    columns = terminal_width()
+    fitted = page if columns is None else wrapped(page, width=columns)
+    if columns is None or os.environ.get("NO_COLOR"):
+        sys.stdout.write(plain(fitted))
+    else:
+        from rich.console import Console
+
+        Console(width=columns, highlight=False).print(coloured(fitted), end="")
+    check_output()
 
 
 def document(text: str | bytes) -> None:
-    """Print a document for programs, ended by a line break."""
+    """Print a document for programs, ended by a line break; an empty one is nothing at all."""
     data = text.encode() if isinstance(text, str) else text
-    sys.stdout.buffer.write(data if data.endswith(b"\n") else data + b"\n")
+    sys.stdout.buffer.write(data if data.endswith(b"\n") or not data else data + b"\n")
     sys.stdout.flush()
 
 
 def width() -> int:
     """Tell how many columns there are."""
     return min(shutil.get_terminal_size((100, 24)).columns, _WIDTH_MAX)
+
+
+def terminal_width() -> int | None:
+    """Tell how many columns stdout has, or None where it is no terminal and lines may be of any length."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def is_interactive() -> bool:

@@ -8,19 +8,21 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli import exits
+from reconciler.cli import exits, options
 
 FOLDER = Path("schemas")
 
 
 def schema(
     *,
-    folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Folder of the schemas.")] = FOLDER,
+    folder: Annotated[
+        Path, typer.Option("--dir", metavar="DIR", parser=options.folder, help="Folder of the schemas.")
+    ] = FOLDER,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when a file there is stale.")] = False,
 ) -> int:
     """Write the JSON Schemas of specs and status files."""
-    from reconciler.record import schema as status_schema  # noqa: PLC0415 - wanted by this command alone
-    from reconciler.spec import schema as spec_schema  # noqa: PLC0415 - same
+    from reconciler.record import schema as status_schema
+    from reconciler.spec import schema as spec_schema
 
     wanted = {**spec_schema.schemas(), **status_schema.schemas()}
     stale = [name for name, text in sorted(wanted.items()) if _text_of(folder / name) != text]

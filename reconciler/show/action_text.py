@@ -6,12 +6,12 @@ import msgspec
 
 from reconciler.model.effect import CreateContainer, DropPath, PullImage, RemoveContainer
 from reconciler.model.names import parse_derived
-from reconciler.model.plan import Action, Apply, FieldChange, ResourceChange, Verb
+from reconciler.model.plan import Action, Apply, FieldChange, ResourceChange, Verb, address_of
 from reconciler.model.rule import Remedy
 from reconciler.show.escape import shown
 from reconciler.show.page import Page, Span, line
 from reconciler.show.symbols import SIGNS, symbol_of
-from reconciler.show.words import place
+from reconciler.show.words import on_host, place, revision
 
 HEAD_WIDTH = 47
 NOT_SET = "(not set)"
@@ -41,10 +41,10 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.old} -> {self.new}" if self.old else self.new
 
 
-def action_lines(action: Action, *, width: int) -> Page:
-    """Lay one action out, its header first."""
+def action_lines(action: Action, *, width: int, wide: bool = False) -> Page:
+    """Lay one action out, its header first; `wide` adds what it will be and every step."""
     sign = SIGNS[action.verb]
-    head = f"{shown(action.address)} on {shown(action.host)}"
+    head = on_host(action.address, action.host)
     strategy = f"   ({action.strategy})" if action.strategy is not None else ""
     gap = " " * max(2, HEAD_WIDTH - len(head))
     page: Page = [line(Span(head, "heading"), gap, Span(f"{symbol_of(action):<3} {action.verb}", sign.style), strategy)]
@@ -61,12 +61,23 @@ def action_lines(action: Action, *, width: int) -> Page:
         page.append(line(Span(f"      # {shown(note)}", "quiet")))
     for waits_for in action.after:
         host, _, sandbox = waits_for.partition("/")
-        page.append(line(Span(f"      # after sandbox/{shown(sandbox)} on {shown(host)}", "quiet")))
+        page.append(line(Span(f"      # after {on_host(address_of(sandbox), host)}", "quiet")))
     hidden = sum(resource.unchanged for resource in action.resources)
     if hidden:
         noun = "field" if hidden == 1 else "fields"
         page.append(line(Span(f"      # {hidden} unchanged {noun} hidden", "quiet")))
-    return page
+    return [*page, *_wide_lines(action)] if wide else page
+
+
+def _wide_lines(action: Action) -> Page:
+    will_be = [f"generation {action.generation}"] if action.generation else []
+    will_be += [f"run {action.run}"] if action.run else []
+    will_be += [f"revision {revision(action.revision)}"] if action.revision else []
+    will_be += [f"profile {action.profile}"] if action.profile is not None else []
+    page: Page = [line(Span(f"      # {shown(', '.join(will_be))}", "quiet"))] if will_be else []
+    return page + [
+        line(Span(f"      {number:>3}. {shown(step.title)}", "quiet")) for number, step in enumerate(action.steps, 1)
+    ]
 
 
 def _resource_rows(action: Action, resource: ResourceChange) -> list[_Row]:

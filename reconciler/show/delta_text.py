@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from reconciler.model.delta import ProvisionDelta
+from reconciler.model.plan import address_of
+from reconciler.model.size import round_size
 from reconciler.show.escape import shown
-from reconciler.show.words import size
 
 _NAMES = {
     "memory_available_bytes": "memory available",
@@ -16,6 +17,9 @@ _NAMES = {
     "pressure_io": "I/O pressure",
     "containers_running": "containers",
 }
+
+_ALSO_NAMED = 3
+"""A host that was busy says more by the number than by the names; those are in the status file."""
 
 _LEAST = 0.005
 """Less than this would be written as zero."""
@@ -37,13 +41,20 @@ def delta_line(delta: ProvisionDelta) -> str:
     for name, why in delta.missing.items():
         reasons.setdefault(why, []).append(_NAMES.get(name, name))
     said += [f"{', '.join(names)} unknown ({shown(why)})" for why, names in reasons.items()]
-    also = f"; meanwhile: {', '.join(shown(one) for one in delta.also)}" if delta.also else ""
-    return (", ".join(said) or "nothing was measured") + also
+    return (", ".join(said) or "nothing was measured") + _meanwhile(delta.also)
+
+
+def _meanwhile(also: tuple[str, ...]) -> str:
+    if not also:
+        return ""
+    named = ", ".join(shown(one.removeprefix(address_of(""))) for one in also[:_ALSO_NAMED])
+    more = len(also) - _ALSO_NAMED
+    return f"; meanwhile: {named}{f' and {more} more' if more > 0 else ''}"
 
 
 def _amount(name: str, change: float) -> str:
     if name.endswith("_bytes"):
-        return size(change, signed=True)
+        return round_size(change, signed=True)
     return f"{change:+.0f}" if name == "containers_running" else f"{change:+.2f}"
 
 
@@ -56,4 +67,4 @@ def _spread_in_words(delta: ProvisionDelta, name: str) -> str:
     widest = _spread(delta, name)
     if widest <= 0:
         return ""
-    return f" ±{size(widest) if name.endswith('_bytes') else f'{widest:.2f}'}"
+    return f" ±{round_size(widest) if name.endswith('_bytes') else f'{widest:.2f}'}"

@@ -9,10 +9,11 @@ import msgspec
 
 from reconciler.model.observed import HostView, SeenContainer
 from reconciler.model.ownership import Ours, Proof, Theirs, Unprovable, prove_container
+from reconciler.model.size import round_size
 from reconciler.model.snapshot import DiskUse, HostSnapshot, Pressure
 from reconciler.show.escape import shown
-from reconciler.show.page import Page, Span, line, plain, table
-from reconciler.show.words import count, size, span
+from reconciler.show.page import Page, Span, line, table
+from reconciler.show.words import count, span
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +47,8 @@ def host_json(name: str, *, snapshot: HostSnapshot | None, view: HostView, fleet
     }
 
 
-def host_text(name: str, *, snapshot: HostSnapshot | None, view: HostView, fleet: str, now: datetime) -> str:
-    """Write one host as plain text."""
+def host_page(name: str, *, snapshot: HostSnapshot | None, view: HostView, fleet: str, now: datetime) -> Page:
+    """Lay one host out."""
     identity = view.identity
     age = span((now - view.observed_at).total_seconds())
     page: Page = [
@@ -66,7 +67,7 @@ def host_text(name: str, *, snapshot: HostSnapshot | None, view: HostView, fleet
         page += [line(Span("Folders that cannot be taken as ours", "heading")), *(line(text) for text in faults), ()]
     others = count(len(view.neighbours), "container")
     page.append(line(f"{count(len(rows), 'container')} with this fleet's names or labels, {others} of others."))
-    return plain(page)
+    return page
 
 
 def inventory(view: HostView, *, fleet: str) -> list[Shown]:
@@ -109,15 +110,14 @@ def _row(one: Shown) -> tuple[Span | str, ...]:
 def _measured(facts: HostSnapshot) -> Page:
     load = f"{facts.load_1:.2f} {facts.load_5:.2f} {facts.load_15:.2f} on {count(facts.cpu_count, 'CPU')}"
     busy = "" if facts.cpu_percent is None else f", {facts.cpu_percent:.0f} % busy"
-    memory = f"{size(facts.memory_available_bytes)} available of {size(facts.memory_total_bytes)}"
+    memory = f"{round_size(facts.memory_available_bytes)} available of {round_size(facts.memory_total_bytes)}"
     page = [
         line(f"  up          {span(facts.uptime_s)}"),
         line(f"  load        {load}{busy}"),
         line(f"  memory      {memory}"),
         line(f"  pressure    {_pressures(facts)}"),
     ]
-    disks = {disk.path: disk for disk in (facts.disks.root, facts.disks.base_dir, facts.disks.docker_root) if disk}
-    page += [line(f"  disk        {_disk(disk)}") for disk in disks.values()]
+    page += _disks([disk for disk in (facts.disks.root, facts.disks.base_dir, facts.disks.docker_root) if disk])
     page += [line(f"  GPU {gpu.index}       {shown(gpu.name)}, driver {shown(gpu.driver)}") for gpu in facts.gpus or ()]
     taken = facts.docker_disk
     if taken is not None:
@@ -126,7 +126,7 @@ def _measured(facts: HostSnapshot) -> Page:
             ("containers", taken.containers_bytes),
             ("volumes", taken.volumes_bytes),
         )
-        said = ", ".join(f"{name} {'unknown' if value is None else size(value)}" for name, value in parts)
+        said = ", ".join(f"{name} {'unknown' if value is None else round_size(value)}" for name, value in parts)
         page.append(line(f"  docker      {said}"))
     page += [line(Span(f"  unknown     {shown(field)}: {shown(why)}", "held")) for field, why in facts.missing.items()]
     return page
@@ -141,8 +141,14 @@ def _pressure(one: Pressure | None) -> str:
     return "unknown" if one is None else f"{one.some_avg10_percent:.1f} %"
 
 
-def _disk(disk: DiskUse) -> str:
-    return f"{shown(disk.path)}: {size(disk.available_bytes)} available of {size(disk.total_bytes)}"
+def _disks(disks: list[DiskUse]) -> Page:
+    """Write a line for each file system; paths with one measure are on one."""
+    paths: dict[str, list[str]] = {}
+    for disk in disks:
+        said = f"{round_size(disk.available_bytes)} available of {round_size(disk.total_bytes)}"
+        if shown(disk.path) not in paths.setdefault(said, []):
+            paths[said].append(shown(disk.path))
+    return [line(f"  disk        {said}: {', '.join(those)}") for said, those in paths.items()]
 
 
 def _folder(view: HostView, at: int) -> dict[str, Any]:

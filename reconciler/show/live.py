@@ -9,15 +9,23 @@ import msgspec
 
 from reconciler.model.plan import Action
 from reconciler.show.escape import shown
-from reconciler.show.page import Page, Span, coloured, line
-from reconciler.show.symbols import symbol_of
-from reconciler.show.words import span
+from reconciler.show.page import Line, Page, Span, coloured, columns, cut, line
+from reconciler.show.symbols import SIGNS, symbol_of
 
 if TYPE_CHECKING:
     from rich.text import Text
 
 ROWS_MAX = 12
-"""More rows than this would scroll a small terminal; the rest is counted."""
+"""More rows than this would hide what was said before; the rest is counted."""
+
+_BESIDES = 4
+"""Lines that the rows share the terminal with: two around them, the counts, and where the cursor is."""
+
+_CLOCK_WIDTH = 7
+_NAME_LEAST, _DOING_LEAST = 10, 24
+"""So much room have a name and what is done, before the other is cut."""
+
+_BEFORE_STEPS = "waiting for its turn"
 
 
 class Began(msgspec.Struct, frozen=True):
@@ -53,11 +61,22 @@ class Running(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold how far an apply is: what runs, by action id in the order of beginning, and how many ended how."""
+    """Hold how far an apply is.
+
+    Attributes:
+        total: how many actions there are.
+        began_at: when it began.
+        running: what is under way, by action id, in the order of beginning.
+        ended: how many ended how.
+        name_width, host_width: the widest seen so far: columns only ever grow, so that nothing jumps to and fro.
+    """
 
     total: int
+    began_at: datetime
     running: dict[str, Running] = {}
     ended: dict[str, int] = {}
+    name_width: int = 0
+    host_width: int = 0
 
 
 def advance(progress: Progress, event: Event) -> Progress:
@@ -65,7 +84,12 @@ def advance(progress: Progress, event: Event) -> Progress:
     running = progress.running
     match event:
         case Began(action=action, at=at):
-            return msgspec.structs.replace(progress, running={**running, action.id: Running(action, at)})
+            return msgspec.structs.replace(
+                progress,
+                running={**running, action.id: Running(action, at)},
+                name_width=max(progress.name_width, columns(shown(action.sandbox))),
+                host_width=max(progress.host_width, columns(shown(action.host))),
+            )
         case Stepped(id=name, text=text):
             if name not in running:
                 return progress
@@ -79,27 +103,62 @@ def advance(progress: Progress, event: Event) -> Progress:
             assert_never(never)
 
 
-def live_page(progress: Progress, *, now: datetime, width: int) -> Page:
-    """Lay out what runs, the longest first, and one line of counts. Long lines are cut: this view is passing."""
-    page: Page = []
+def live_page(progress: Progress, *, now: datetime, width: int, height: int) -> Page:
+    """Lay out what is under way, the longest first, and one line of counts; each fits in one line of the terminal."""
     rows = list(progress.running.values())
-    for one in rows[:ROWS_MAX]:
-        action = one.action
-        age = span((now - one.since).total_seconds())
-        head = f"{symbol_of(action):<3} {shown(action.address)} on {shown(action.host)}"
-        page.append(line(Span(_cut(f"  {head}  {age:>6}  {shown(one.text)}", width), "change")))
-    if len(rows) > ROWS_MAX:
-        page.append(line(Span(f"  … and {len(rows) - ROWS_MAX} more", "quiet")))
-    counts = ", ".join(f"{number} {end}" for end, number in sorted(progress.ended.items()))
-    ended = sum(progress.ended.values())
-    page.append(line(Span(f"{ended} of {progress.total} ended{f': {counts}' if counts else ''}", "heading")))
+    room = max(1, min(ROWS_MAX, height - _BESIDES))
+    page: Page = [(), *(_row(one, progress, now=now, width=width) for one in rows[:room])]
+    if len(rows) > room:
+        page.append(line(Span(cut(f"  … and {len(rows) - room} more", width), "quiet")))
+    page.append(line(Span(cut(_counts(progress, now=now), width), "heading")))
     return page
 
 
-def live_rich(progress: Progress, *, now: datetime, width: int) -> Text:
+def live_rich(progress: Progress, *, now: datetime, width: int, height: int) -> Text:
     """Give the same for a terminal that redraws it."""
-    return coloured(live_page(progress, now=now, width=width))
+    return coloured(live_page(progress, now=now, width=width, height=height))
 
 
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: max(1, width - 1)] + "…"
+def _row(one: Running, progress: Progress, *, now: datetime, width: int) -> Line:
+    """Draw one action: its sign, sandbox, host, since when, and what it does now, which has what room is left."""
+    action = one.action
+    start = f"  {symbol_of(action):<3} "
+    host_width = min(progress.host_width, width // 5)
+    besides = columns(start) + 2 + host_width + 2 + _CLOCK_WIDTH + 2
+    name_width = min(progress.name_width, max(_NAME_LEAST, width - besides - _DOING_LEAST))
+    name = _filled(_shortened(shown(action.sandbox), name_width), name_width)
+    host = _filled(_shortened(shown(action.host), host_width), host_width)
+    middle = f"{name}  {host}  {_clock((now - one.since).total_seconds()):>{_CLOCK_WIDTH}}  "
+    left = width - columns(start) - columns(middle)
+    if left < 1:
+        return line(cut(start + middle, width))
+    doing = cut(shown(one.text or _BEFORE_STEPS), left)
+    return line(Span(start, SIGNS[action.verb].style), middle, Span(doing, "quiet"))
+
+
+def _counts(progress: Progress, *, now: datetime) -> str:
+    ended = sum(progress.ended.values())
+    how = ", ".join(f"{number} {end}" for end, number in sorted(progress.ended.items()))
+    to_come = max(0, progress.total - ended - len(progress.running))
+    took = _clock((now - progress.began_at).total_seconds())
+    said = f" ({how})" if how else ""
+    return f"{took}  {ended} of {progress.total} ended{said}, {len(progress.running)} under way, {to_come} to come"
+
+
+def _clock(past_s: float) -> str:
+    """Say a time span as a clock does: `0:05`, `12:34`, `1:02:03`."""
+    minutes, seconds = divmod(max(0, int(past_s)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def _shortened(text: str, width: int) -> str:
+    """Leave out the middle of a name: names of a kind differ at their ends."""
+    if columns(text) <= width:
+        return text
+    kept = max(0, width - 1)
+    return f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
+
+
+def _filled(text: str, width: int) -> str:
+    return text + " " * (width - columns(text))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 from reconciler.model.outcome import ActionEnded, PassEnded
-from reconciler.model.plan import Action, Plan, Verb
+from reconciler.model.plan import Action, Plan, Verb, address_of
 from reconciler.show.delta_text import delta_line
 from reconciler.show.escape import shown
 from reconciler.show.page import Page, Span, line
 from reconciler.show.symbols import SIGNS, symbol_of
-from reconciler.show.words import span
+from reconciler.show.words import count, on_host, span
 
 LOG_LINES = 10
 """So many last lines of a failed container's output are shown; the outcome keeps more."""
@@ -18,6 +18,10 @@ LOG_LINES = 10
 _COUNTED_AS = {Verb.START: Verb.UPDATE, Verb.RESTART: Verb.UPDATE}
 _DONE = (Verb.CREATE, Verb.UPDATE, Verb.REPLACE, Verb.DESTROY, Verb.ADOPT, Verb.FORGET, Verb.REAP)
 _NOT_DONE = ("failed", "unknown", "skipped", "interrupted")
+_HARMLESS = ("skipped", "interrupted")
+_MANY = 4
+"""From this many actions on, one reason that they share is said once."""
+
 _SAYS = {
     "failed": "failed to",
     "unknown": "nobody knows the outcome of",
@@ -37,15 +41,24 @@ def outcome_page(plan: Plan, ended: PassEnded, *, deltas: bool) -> Page:
         result = results.get(action.id)
         if result is not None and result.end == "done":
             page += _done(action, result, deltas=deltas)
-    for action in plan.actions:
-        result = results.get(action.id)
-        if result is not None and result.end != "done":
-            page += [(), *_not_done(action, result)]
+    page += _undone([(action, results[action.id]) for action in plan.actions if action.id in results])
     for host, holder in sorted(ended.locked.items()):
         page += [(), line(Span("  ? ", "held"), f"host/{shown(host)} is locked by {shown(holder)}: nothing was sent")]
     if page:
         page.append(())
     page.append(line(Span(applied_line(plan, ended), "heading")))
+    return page
+
+
+def not_ready_page(found: tuple[ActionEnded, ...]) -> Page:
+    """Name the sandboxes that are as wanted and do not answer their probes."""
+    page: Page = []
+    for item in found:
+        host, _, name = item.id.partition("/")
+        page.append(line(Span("  ! ", "bad"), Span(f"{on_host(address_of(name), host)}   is not ready", "heading")))
+        page.append(line(f"      error: {shown(item.message)}"))
+    noun = "sandbox is" if len(found) == 1 else "sandboxes are"
+    page.append(line(Span(f"{len(found)} {noun} as the specs say and not ready.", "heading")))
     return page
 
 
@@ -67,29 +80,56 @@ def applied_line(plan: Plan, ended: PassEnded) -> str:
 def _done(action: Action, result: ActionEnded, *, deltas: bool) -> Page:
     sign = SIGNS[action.verb]
     ready = ", ready" if result.ready_at is not None else ""
-    head = f"{shown(action.address)} on {shown(action.host)}"
+    head = on_host(action.address, action.host)
     page: Page = [line(Span(f"  {symbol_of(action):<3} ", sign.style), f"{head}   {sign.done}{ready}")]
-    if result.message:
-        page.append(line(f"      warning: {shown(result.message)}"))
+    page += [line(f"      warning: {shown(text)}") for text in (result.message, *result.warnings) if text]
     if deltas and result.delta is not None:
         page.append(line(Span(f"      {delta_line(result.delta)}", "quiet")))
     return page
 
 
+def _undone(ends: list[tuple[Action, ActionEnded]]) -> Page:
+    """Tell of each action that is not done; of many that never began for one reason, together."""
+    page: Page = []
+    alike: dict[tuple[str, str], list[tuple[Action, ActionEnded]]] = {}
+    for action, result in ends:
+        if result.end != "done":
+            alike.setdefault((result.end, result.message), []).append((action, result))
+    for (end, _), group in alike.items():
+        if end in _HARMLESS and len(group) >= _MANY:
+            page += [(), *_together([action for action, _ in group], group[0][1])]
+        else:
+            page += [line for action, result in group for line in ((), *_not_done(action, result))]
+    return page
+
+
+def _together(actions: list[Action], result: ActionEnded) -> Page:
+    names = ", ".join(on_host(action.sandbox, action.host) for action in actions)
+    return [
+        line(Span("  ? ", "held"), Span(f"{count(len(actions), 'action')} {result.end}", "heading")),
+        line(f"      because: {shown(result.message)}{_code(result)}"),
+        line(f"      {names}"),
+    ]
+
+
 def _not_done(action: Action, result: ActionEnded) -> Page:
-    head = f"{shown(action.address)} on {shown(action.host)}"
-    style: dict[str, str] = {"skipped": "held", "interrupted": "held"}
-    mark = Span("  ? " if result.end in style else "  ! ", "held" if result.end in style else "bad")
+    head = on_host(action.address, action.host)
+    is_harmless = result.end in _HARMLESS
+    mark = Span("  ? ", "held") if is_harmless else Span("  ! ", "bad")
     page: Page = [line(mark, Span(f"{head}   {_SAYS[result.end]} {action.verb}", "heading"))]
-    code = f" [{shown(result.code)}]" if result.code else ""
     if result.message:
-        kind = "because" if result.end in style else "error"
-        page.append(line(f"      {kind}: {shown(result.message)}{code}"))
+        kind = "because" if is_harmless else "error"
+        page.append(line(f"      {kind}: {shown(result.message)}{_code(result)}"))
     if result.hint is not None:
         page.append(line(f"      hint: {shown(result.hint)}"))
+    page += [line(f"      warning: {shown(text)}") for text in result.warnings]
     if result.logs:
         last = result.logs[-LOG_LINES:]
         noun = "line" if len(last) == 1 else f"{len(last)} lines"
         page.append(line(Span(f"      last {noun} of its output:", "quiet")))
         page += [line(Span("        | ", "quiet"), shown(text)) for text in last]
     return page
+
+
+def _code(result: ActionEnded) -> str:
+    return f" [{shown(result.code)}]" if result.code else ""

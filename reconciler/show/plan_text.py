@@ -5,35 +5,38 @@ What is held back or refused never looks like "no changes".
 
 from __future__ import annotations
 
-from reconciler.model.plan import Action, Bucket, Held, Plan, Verb
+from reconciler.model.plan import Action, Bucket, Held, Plan, Verb, address_of
 from reconciler.show.action_text import action_lines
 from reconciler.show.escape import shown
-from reconciler.show.page import Line, Page, Span, line
+from reconciler.show.page import Line, Page, Span, line, table
 from reconciler.show.symbols import HELD_SYMBOL
-from reconciler.show.words import count, natural, place, revision, span
+from reconciler.show.words import count, natural, of_host, on_host, place, revision, span
 
+_HINT = "      hint: "
 UNVERSIONED = "none"
 """The revision of specs that are in no repository."""
 
 
-def plan_page(plan: Plan, *, width: int, age_s: float | None) -> Page:
+def plan_page(plan: Plan, *, width: int, age_s: float | None, wide: bool = False) -> Page:
     """Lay a plan out.
 
     Args:
         plan: what to draw.
         width: columns to stay within where that is possible; values are never cut.
         age_s: how long ago the hosts were looked at, or None not to say.
+        wide: show each step, what each sandbox will be, and what is as wanted already.
     """
-    drift = [action for action in plan.actions if is_drift(action)]
+    drift = [action for action in plan.actions if action.is_drift]
     reaps = [action for action in plan.actions if action.verb is Verb.REAP]
-    rest = [action for action in plan.actions if not is_drift(action) and action.verb is not Verb.REAP]
+    rest = [action for action in plan.actions if not action.is_drift and action.verb is not Verb.REAP]
     page: Page = []
-    page += _section("Drift: these hosts differ from what was applied", drift, width=width)
-    page += _section("Changes", rest, width=width)
-    page += _section("Reaps", reaps, width=width)
+    page += _section("Drift: these hosts differ from what was applied", drift, width=width, wide=wide)
+    page += _section("Changes", rest, width=width, wide=wide)
+    page += _section("Reaps", reaps, width=width, wide=wide)
     page += _held(plan, width=width)
-    page += _unknown(plan)
+    page += _unknown(plan, width=width)
     page += _listed(plan)
+    page += _matching(plan) if wide else []
     page += _refused(plan)
     if _is_quiet(plan):
         return [*page, _no_changes(plan, age_s=age_s)]
@@ -41,15 +44,6 @@ def plan_page(plan: Plan, *, width: int, age_s: float | None) -> Page:
         page.append(line(Span("Nothing to apply, and not everything is as wanted: see above.", "heading")))
     page.append(line(Span(summary_line(plan), "heading")))
     return page
-
-
-def is_drift(action: Action) -> bool:
-    """Tell whether an action only repairs what a host changed behind our back."""
-    if action.bucket is Bucket.ZOMBIE_WANTED:
-        return True
-    changes = [change for resource in action.resources for change in resource.changes]
-    changes += action.marker
-    return action.bucket is Bucket.DRIFTED and all(change.origin == "drift" for change in changes)
 
 
 def summary_line(plan: Plan) -> str:
@@ -70,12 +64,12 @@ def summary_line(plan: Plan) -> str:
     return f"Plan: {said}. {unknown}. {made.held_back} held back."
 
 
-def _section(title: str, actions: list[Action], *, width: int) -> Page:
+def _section(title: str, actions: list[Action], *, width: int, wide: bool) -> Page:
     if not actions:
         return []
     page: Page = [line(Span(title, "heading")), ()]
     for action in actions:
-        page += [*action_lines(action, width=width), ()]
+        page += [*action_lines(action, width=width, wide=wide), ()]
     return page
 
 
@@ -90,7 +84,7 @@ def _held(plan: Plan, *, width: int) -> Page:
 
 
 def _held_lines(item: Held, *, width: int) -> Page:
-    head = f"{shown(item.address)} on {shown(item.host)}"
+    head = on_host(item.address, item.host)
     why = f"{item.reason}: {shown(item.message)}"
     mark = Span(f"  {HELD_SYMBOL} ", "held")
     page: Page = [line(mark, f"{head}   {why}")]
@@ -101,22 +95,41 @@ def _held_lines(item: Held, *, width: int) -> Page:
     return page
 
 
-def _unknown(plan: Plan) -> Page:
-    left: dict[str, int] = {}
+def _unknown(plan: Plan, *, width: int) -> Page:
+    left: dict[str, list[Held]] = {}
     for item in plan.held:
         if item.bucket is Bucket.UNKNOWN:
-            left[item.host] = left.get(item.host, 0) + 1
+            left.setdefault(item.host, []).append(item)
     names = sorted({*plan.unknown_hosts, *left}, key=natural)
     if not names:
         return []
     page: Page = [line(Span("Unknown: nothing is planned from silence", "heading")), ()]
     for name in names:
-        reasons = (item.message for item in plan.held if item.host == name and item.bucket is Bucket.UNKNOWN)
-        why = plan.unknown_hosts.get(name) or next(reasons, "it did not answer")
-        kept = f"   {count(left.get(name, 0), 'sandbox')} left alone"
+        held = left.get(name, [])
+        why = plan.unknown_hosts.get(name) or next((item.message for item in held), "it did not answer")
         mark = Span(f"  {HELD_SYMBOL} ", "held")
-        page.append(line(mark, f"host/{shown(name)}   {shown(why)}{kept if name in left else ''}"))
+        said = f"host/{shown(name)}   {shown(of_host(why, name))}"
+        kept = f"{count(len(held), 'sandbox')} left alone" if held else ""
+        if len(mark.text + said + kept) + 3 <= width or not held:
+            page.append(line(mark, f"{said}   {kept}"))
+        else:
+            page += [line(mark, said), line(f"      {kept}")]
+        page += _unknown_hints(name, held, width=width)
     return [*page, ()]
+
+
+def _unknown_hints(name: str, held: list[Held], *, width: int) -> Page:
+    """Say what to do about a host: what is known of its trouble, and the command that finds out more."""
+    said = next((shown(item.hint) for item in held if item.hint is not None), None)
+    doctor = f"reconcile doctor {shown(name)}"
+    if said is None:
+        texts = [doctor]
+    elif any(item.reason == "HostNotInSpecs" for item in held):
+        texts = [said]  # the specs do not know it, so there is nobody whom the doctor could look at
+    else:
+        both = f"{said} (more: {doctor})"
+        texts = [both] if len(_HINT + both) <= width else [said, doctor]
+    return [line(Span(_HINT + text, "quiet")) for text in texts]
 
 
 def _listed(plan: Plan) -> Page:
@@ -124,8 +137,19 @@ def _listed(plan: Plan) -> Page:
     if not listed:
         return []
     page: Page = [line(Span("Left as they are", "heading")), ()]
-    page += [line(f"    sandbox/{shown(item.sandbox)} on {shown(item.host)}   {shown(item.listed)}") for item in listed]
+    page += [line(f"    {on_host(address_of(item.sandbox), item.host)}   {shown(item.listed)}") for item in listed]
     return [*page, ()]
+
+
+def _matching(plan: Plan) -> Page:
+    matching = [item for item in plan.matched if item.bucket is Bucket.MATCHING]
+    if not matching:
+        return []
+    head = ("SANDBOX", "HOST", "GEN", "RUN")
+    rows: list[tuple[Span | str, ...]] = [
+        (shown(item.sandbox), shown(item.host), f"{item.generation}", shown(item.run) or "-") for item in matching
+    ]
+    return [line(Span("As wanted", "heading")), (), *table(head, rows), ()]
 
 
 def _refused(plan: Plan) -> Page:

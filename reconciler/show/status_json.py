@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from reconciler.model.plan import address_of
 from reconciler.model.status import HostStatus, SandboxStatus, Statuses
 
 FORMAT = "reconciler-status/1"
@@ -23,7 +24,7 @@ def status_json(statuses: Statuses, *, fleet: str) -> dict[str, Any]:
 
 def status_names(statuses: Statuses) -> str:
     """Write one `sandbox/NAME` a line (`-o name`)."""
-    return "".join(f"sandbox/{name}\n" for name in sorted(statuses.sandboxes))
+    return "".join(f"{address_of(name)}\n" for name in sorted(statuses.sandboxes))
 
 
 def _sandbox(status: SandboxStatus) -> dict[str, Any]:

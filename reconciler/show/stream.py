@@ -15,11 +15,11 @@ import msgspec
 from reconciler.model.delta import ProvisionDelta
 from reconciler.model.observed import Observed, Reachable, Unreachable
 from reconciler.model.outcome import ActionEnded
-from reconciler.model.plan import Action, Plan
+from reconciler.model.plan import Action, Plan, address_of
 from reconciler.model.problem import Problem
 from reconciler.show.delta_text import delta_line
 from reconciler.show.plan_json import action_json, held_json
-from reconciler.show.plan_text import is_drift, summary_line
+from reconciler.show.plan_text import summary_line
 from reconciler.show.symbols import SIGNS
 
 STREAM_VERSION = "1.0"
@@ -78,7 +78,7 @@ def host_observed(stamp: Stamp, name: str, look: Reachable | Unreachable) -> Mes
 def planned(stamp: Stamp, plan: Plan) -> Iterator[Message]:
     """Report a plan: drift, changes, what is held back, and the counts."""
     for action in plan.actions:
-        kind = "resource_drift" if is_drift(action) else "planned_change"
+        kind = "resource_drift" if action.is_drift else "planned_change"
         text = f"{action.address} on {action.host}: {action.verb}: {action.cause.text}"
         yield _message(stamp, kind, text, **action_json(action))
     for held in plan.held:
@@ -116,6 +116,13 @@ def apply_ended(stamp: Stamp, action: Action, ended: ActionEnded) -> Message:
 def host_delta(stamp: Stamp, action: Action, delta: ProvisionDelta) -> Message:
     """Report what an action did to its host."""
     return _message(stamp, "host_delta", delta_line(delta), **_whose(action), delta=msgspec.to_builtins(delta))
+
+
+def not_ready(stamp: Stamp, found: ActionEnded) -> Message:
+    """Report a sandbox that is as wanted and does not answer its probes."""
+    host, _, name = found.id.partition("/")
+    said = {"address": address_of(name), "host": host, "code": found.code}
+    return _message(stamp, "not_ready", found.message, level="error", **said)
 
 
 def status_written(stamp: Stamp, *, folder: str, sandboxes: int) -> Message:

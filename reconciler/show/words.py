@@ -6,8 +6,8 @@ import re
 from datetime import datetime
 
 from reconciler.model.source import SourceRef
+from reconciler.show.escape import shown
 
-_SIZES = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 _SPANS = (("d", 86400), ("h", 3600), ("min", 60))
 _REVISION_SHOWN = 7
 _COMMIT_LENGTH = 40
@@ -17,16 +17,6 @@ def count(number: int, noun: str) -> str:
     """Say `1 host`, `2 hosts`, `2 sandboxes`."""
     plural = "es" if noun.endswith("x") else "s"
     return f"{number} {noun}{'' if number == 1 else plural}"
-
-
-def size(size_bytes: float, *, signed: bool = False) -> str:
-    """Say a size with one decimal in the largest unit that fits."""
-    sign = ("-" if size_bytes < 0 else "+") if signed or size_bytes < 0 else ""
-    amount = abs(size_bytes)
-    for unit, factor in _SIZES:
-        if amount >= factor:
-            return f"{sign}{amount / factor:.1f} {unit}"
-    return f"{sign}{amount:.0f} B"
 
 
 def natural(name: str) -> list[tuple[int, str]]:
@@ -58,6 +48,16 @@ def revision(text: str) -> str:
     """Shorten a commit to seven digits, keeping `+dirty`."""
     commit, plus, rest = text.partition("+")
     return (commit[:_REVISION_SHOWN] if len(commit) == _COMMIT_LENGTH else commit) + plus + rest
+
+
+def on_host(address: str, host: str) -> str:
+    """Say which object is meant, the same way everywhere: `sandbox/web-1 on h1`."""
+    return f"{shown(address)} on {shown(host)}"
+
+
+def of_host(message: str, host: str) -> str:
+    """Take away the `host NAME: ` that a message begins with, where its line names the host already."""
+    return message.removeprefix(f"host {host}: ")
 
 
 def place(at: SourceRef | None) -> str:

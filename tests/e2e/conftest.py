@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.driver import Driver
+from tests.e2e.warm import Warm
 from tests.lab.host import LabHost
 from tests.lab.images import IMAGES
 
 
 @pytest.fixture
-def bare(tmp_path: Path, request: pytest.FixtureRequest) -> Driver:
+def bare(tmp_path: Path, request: pytest.FixtureRequest, warm: Warm) -> Driver:
     """Give a driver with an empty spec folder; it needs no host."""
-    return Driver(tmp_path / "work", fleet=_fleet_of(request))
+    return Driver(tmp_path / "work", fleet=_fleet_of(request), warm=warm)
 
 
 @pytest.fixture

@@ -2,17 +2,18 @@
 
 import json
 import os
-import pty
-import select
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
+from tests.e2e.warm import Warm
 from tests.lab.host import LabHost
+from tests.lab.terminal import run_at_terminal
 
 CHECKOUT = Path(__file__).parents[2]
 _SCRIPT = Path(sys.executable).with_name("reconcile")
@@ -52,9 +53,10 @@ class Driver:
     The fleet's name is part of every name on a host and of the base folder: drivers do not meet on shared hosts.
     """
 
-    def __init__(self, folder: Path, *, fleet: str) -> None:
+    def __init__(self, folder: Path, *, fleet: str, warm: Warm | None = None) -> None:
         self.folder = folder
         self.fleet = fleet
+        self._warm = warm
         self.specs = folder / "specs"
         self.status = folder / "status"
         self.home = folder / "home"
@@ -123,9 +125,16 @@ class Driver:
         env: Mapping[str, str] | None = None,
         stdin: str | None = None,
         timeout_s: float = 120,
+        fresh: bool = False,
     ) -> Ran:
-        """Run one command to its end, without a terminal."""
+        """Run one command to its end, without a terminal.
+
+        It is started from nothing when it is to be `fresh` or gets an environment of its own, else in a process that
+        has it loaded, where there is one.
+        """
         said = [str(word) for word in words]
+        if self._warm is not None and env is None and not fresh:
+            return self._run_warm(self._warm, said, stdin=stdin or "", timeout_s=timeout_s)
         done = subprocess.run(
             [*command(), *said],
             cwd=self.folder,
@@ -137,6 +146,15 @@ class Driver:
             check=False,
         )
         return Ran(words=tuple(said), exit=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+    def _run_warm(self, warm: Warm, words: list[str], *, stdin: str, timeout_s: float) -> Ran:
+        with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+            given.write(stdin.encode())
+            given.seek(0)
+            status = warm.run(words, cwd=self.folder, env=self.env(), streams=(given, out, err), timeout_s=timeout_s)
+            out.seek(0)
+            err.seek(0)
+            return Ran(words=tuple(words), exit=status, stdout=out.read().decode(), stderr=err.read().decode())
 
     def start(self, *words: str | Path, env: Mapping[str, str] | None = None) -> "Running":
         """Start one command and leave it running, in a process group of its own."""
@@ -163,30 +181,15 @@ class Driver:
     ) -> Ran:
         """Run one command to its end on a terminal, and give `answer` once it shows `question`; all is in `stdout`."""
         said = tuple(str(word) for word in words)
-        ours, theirs = pty.openpty()
-        process = subprocess.Popen(
+        shown = run_at_terminal(
             [*command(), *said],
             cwd=self.folder,
-            env=self.env({"TERM": "xterm-256color", **(env or {})}),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
+            env=self.env(env),
+            question=question,
+            answer=answer,
+            timeout_s=timeout_s,
         )
-        os.close(theirs)
-        shown, waiting = b"", question is not None
-        try:
-            while piece := _read_some(ours, timeout_s=timeout_s):
-                shown += piece
-                if waiting and question is not None and question.encode() in shown:
-                    os.write(ours, answer.encode())
-                    waiting = False
-            status = process.wait(timeout=timeout_s)
-        finally:
-            process.kill()
-            process.wait()
-            os.close(ours)
-        return Ran(words=said, exit=status, stdout=shown.decode(errors="replace"), stderr="")
+        return Ran(words=said, exit=shown.status, stdout=shown.text, stderr="")
 
     def env(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """Give the whole environment of a command: nothing of the machine's own but the search path."""
@@ -203,23 +206,22 @@ class Driver:
 
     def containers(self, host: LabHost) -> dict[str, str]:
         """Give the containers with this fleet's label, whatever their state: Docker's name to full id."""
-        listed = host.docker(
-            "ps", "-a", "--no-trunc", "--filter", f"label=dev.reconciler.fleet={self.fleet}",
-            "--format", "{{.Names}} {{.ID}}",
-        )  # fmt: skip
-        return dict(line.split(" ", 1) for line in listed.splitlines())
+        return {seen["Names"][0].removeprefix("/"): seen["Id"] for seen in host.containers(filters=self._label)}
 
     def clear(self, host: LabHost) -> None:
         """Remove everything of this fleet from a lab host."""
-        label = f"label=dev.reconciler.fleet={self.fleet}"
-        ids = list(self.containers(host).values())
-        if ids:
-            host.docker("rm", "-f", "-v", *ids)
-        for kind in ("network", "volume"):
-            names = host.docker(kind, "ls", "-q", "--filter", label).split()
-            if names:
-                host.docker(kind, "rm", *names)
+        for full_id in self.containers(host).values():
+            host.engine("DELETE", f"/containers/{full_id}", force="true", v="true")
+        for network in host.engine("GET", "/networks", filters=self._label):
+            host.engine("DELETE", f"/networks/{network['Id']}")
+        for volume in host.engine("GET", "/volumes", filters=self._label)["Volumes"] or ():
+            host.engine("DELETE", f"/volumes/{volume['Name']}")
         host.run("rm", "-rf", "--", self.base_dir(host))
+
+    @property
+    def _label(self) -> str:
+        """Filter by this fleet's label, in the engine's words."""
+        return json.dumps({"label": [f"dev.reconciler.fleet={self.fleet}"]})
 
 
 class Running:
@@ -249,14 +251,3 @@ class Running:
 def command() -> list[str]:
     """Give the command as installed beside this Python, or the module where nothing is installed."""
     return [str(_SCRIPT)] if _SCRIPT.exists() else [sys.executable, "-m", "reconciler"]
-
-
-def _read_some(terminal: int, *, timeout_s: float) -> bytes:
-    """Read what a terminal shows; nothing once its other end is closed, or after this long a silence."""
-    ready, _, _ = select.select([terminal], [], [], timeout_s)
-    if not ready:
-        return b""
-    try:
-        return os.read(terminal, 4096)
-    except OSError:
-        return b""

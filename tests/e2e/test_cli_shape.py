@@ -1,16 +1,16 @@
 """What every command has in common: help, exit statuses, quick starts, no traceback. No host is needed."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import typer
 
 from reconciler.cli.app import app
-from tests.e2e.driver import TRACEBACK, Driver, command
+from tests.e2e.driver import Driver
 
 HEAVY = ("asyncssh", "aiohttp", "aiodocker")
 READERS = {"ruamel.yaml", "jsonschema", "reconciler.spec.sandbox"}
@@ -59,7 +59,13 @@ def test_every_command_explains_itself(bare: Driver, words: tuple[str, ...]) -> 
         ["inspect"],
         ["inspect", "host"],
         ["doctor", "-o", "yaml"],
-        ["status", "extra"],
+        ["plan", "--specs", ""],
+        ["plan", "--status", ""],
+        ["plan", "--out", ""],
+        ["plan", "--out", "."],
+        ["apply", "--specs", "", "--yes"],
+        ["status", "--status", ""],
+        ["schema", "--dir", ""],
     ],
     ids=" ".join,
 )
@@ -92,6 +98,146 @@ def test_a_name_that_nothing_has_is_wrong_usage(bare: Driver, words: list[str]) 
 
     assert "[E_NO_MATCH]" in ran.stderr
     assert not bare.status.exists()
+
+
+def test_a_document_and_a_stream_at_once_are_wrong_usage(bare: Driver) -> None:
+    bare.declare_fleet()
+
+    ran = bare.run("plan", "-o", "json", "--json").expect(64)
+
+    assert "--output" in ran.stderr
+    assert [line["type"] for line in ran.lines] == ["diagnostic"]
+
+
+@pytest.fixture
+def recorded(bare: Driver) -> Driver:
+    """Give two hosts without engines, a sandbox on each, and the status that a first apply left."""
+    bare.declare_fleet()
+    for host, sandbox in (("here", "web-1"), ("there", "db-1")):
+        spec = {"address": "local", "dockerSocket": f"/run/nothing-{host}.sock", "baseDir": f"/srv/nothing-{host}"}
+        bare.declare("Host", host, spec, labels={"pool": host})
+        bare.declare("Sandbox", sandbox, {"host": host, "containers": {"main": {"image": "lab/web:1"}}})
+    bare.run("apply", "--yes").expect(3)
+    return bare
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["plan", "web-1", "--exclude", "web-1"], "--exclude leaves nothing"),
+        (["plan", "--exclude", "web-1", "--exclude", "db-1"], "--exclude leaves nothing"),
+        (["plan", "web-1", "--on", "there"], "it is on here"),
+        (["apply", "web-1", "--exclude", "web-1", "--yes"], "--exclude leaves nothing"),
+        (["status", "web-1", "--exclude", "web-1"], "--exclude leaves nothing"),
+        (["status", "web-1", "--on", "there"], "it is on here"),
+        (["status", "web-2"], "did you mean web-1?"),
+        (["status", "--exclude", "db"], "did you mean db-1?"),
+        (["status", "--on", "pool=nowhere"], "there are: here, there"),
+        (["status", "--on", "ther"], "did you mean there?"),
+    ],
+    ids=str,
+)
+def test_a_selection_that_is_empty_is_wrong_usage(recorded: Driver, words: list[str], said: str) -> None:
+    ran = recorded.run(*words).expect(64)
+
+    assert ran.stdout == ""
+    assert "[E_NO_MATCH]" in ran.stderr
+    assert said in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ([], ["sandbox/db-1", "sandbox/web-1"]),
+        (["web-1"], ["sandbox/web-1"]),
+        (["--exclude", "web-1"], ["sandbox/db-1"]),
+        (["--on", "there"], ["sandbox/db-1"]),
+        (["--on", "pool=here"], ["sandbox/web-1"]),
+        (["--on", "here", "--on", "pool=there"], ["sandbox/db-1", "sandbox/web-1"]),
+    ],
+    ids=str,
+)
+def test_status_shows_what_is_selected(recorded: Driver, words: list[str], names: list[str]) -> None:
+    assert recorded.run("status", "-o", "name", *words).expect(0).stdout.split() == names
+    document = recorded.run("status", "-o", "json", *words).expect(0).json
+    assert [f"sandbox/{one['name']}" for one in document["sandboxes"]] == names
+    assert len(document["hosts"]) == len(names)
+
+
+@pytest.mark.parametrize("command", ["plan", "status"])
+def test_wide_shows_more_than_a_table_and_name_only_addresses(recorded: Driver, command: str) -> None:
+    table = recorded.run(command).stdout
+    wide = recorded.run(command, "-o", "wide").stdout
+    named = recorded.run(command, "-o", "name").stdout
+
+    assert len(wide) > len(table) or command == "plan", "nothing is planned for hosts that are silent"
+    assert named == ("sandbox/db-1\nsandbox/web-1\n" if command == "status" else "")
+
+
+@pytest.mark.parametrize("words", [["plan"], ["apply", "--yes"], ["status"]], ids=" ".join)
+def test_a_silent_host_is_named_with_what_to_do(recorded: Driver, words: list[str]) -> None:
+    shown = recorded.run(*words).stdout.splitlines()
+
+    at = next(number for number, line in enumerate(shown) if line.startswith("  ? host/here"))
+    assert "hint: " in shown[at + 1]
+    assert "reconcile doctor here" in shown[at + 1]
+
+
+@pytest.mark.parametrize(
+    "words", [["status"], ["plan"], ["inspect", "host", "here"], ["doctor"], ["validate"]], ids=" ".join
+)
+def test_a_command_that_reads_writes_nothing_into_the_status_folder(recorded: Driver, words: list[str]) -> None:
+    (recorded.status / "sandboxes/web-1.json").write_text("{")
+    (recorded.status / ".lock").unlink()
+    before = contents(recorded.status)
+
+    ran = recorded.run(*words)
+
+    assert contents(recorded.status) == before
+    assert ran.stderr.count("is damaged and left out") == (words[0] in ("status", "plan"))
+
+
+@pytest.mark.parametrize("words", [["apply", "--yes"], ["destroy", "web-1", "--yes"]], ids=" ".join)
+def test_a_pass_moves_a_damaged_file_aside_and_says_so_once(recorded: Driver, words: list[str]) -> None:
+    (recorded.status / "sandboxes/web-1.json").write_text("{")
+
+    ran = recorded.run(*words)
+
+    assert ran.stderr.count("web-1.json") == 2, ran.stderr
+    assert "is damaged and was moved to web-1.json.corrupt-" in ran.stderr
+    assert [path.read_text() for path in (recorded.status / "sandboxes").glob("*.corrupt-*")] == ["{"]
+
+
+@pytest.mark.parametrize(
+    "words", [["status"], ["plan"], ["apply", "--yes"], ["destroy", "--all", "--yes"]], ids=" ".join
+)
+def test_another_fleets_status_folder_is_refused_untouched(recorded: Driver, words: list[str]) -> None:
+    path = recorded.status / "fleet.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "fleet": "other"}))
+    before = contents(recorded.status)
+
+    ran = recorded.run(*words).expect(1)
+
+    assert "[E_STATUS_FLEET]" in ran.stderr
+    assert "hint: " in ran.stderr
+    assert contents(recorded.status) == before
+
+
+@pytest.mark.parametrize("words", [["plan"], ["apply", "--yes"], ["adopt", FULL_ID, "--yes"]], ids=" ".join)
+def test_specs_of_another_fleet_leave_a_status_folder_alone(recorded: Driver, words: list[str]) -> None:
+    recorded.drop("Fleet", recorded.fleet)
+    recorded.declare("Fleet", "other", {})
+    before = contents(recorded.status)
+
+    ran = recorded.run(*words).expect(1)
+
+    assert "[E_STATUS_FLEET]" in ran.stderr
+    assert contents(recorded.status) == before
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Give every file of a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize(
@@ -179,31 +325,6 @@ def test_a_command_that_reaches_hosts_does_load_what_it_needs(bare: Driver) -> N
     bare.declare("Host", "here", {"address": "local", "dockerSocket": "/run/nothing-here.sock"})
 
     assert "aiohttp" in loaded_by(bare, "doctor")
-
-
-@pytest.mark.parametrize("words", [["--help"], ["plan"], ["doctor"], ["doctor", "-o", "json"]], ids=" ".join)
-def test_a_reader_that_goes_away_is_no_error(bare: Driver, words: list[str]) -> None:
-    bare.declare_fleet()
-    reading, writing = os.pipe()
-    os.close(reading)
-    try:
-        done = subprocess.run(
-            [*command(), *words],
-            cwd=bare.folder,
-            env=bare.env(),
-            stdin=subprocess.DEVNULL,
-            stdout=writing,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-    finally:
-        os.close(writing)
-
-    assert done.returncode == 0
-    assert "error" not in done.stderr.lower()
-    assert TRACEBACK not in done.stderr
 
 
 def test_a_terminal_gets_colour_unless_it_wants_none(bare: Driver) -> None:

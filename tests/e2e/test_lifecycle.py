@@ -174,7 +174,7 @@ def test_protected_suspended_and_retained_sandboxes_are_left_as_they_are(fleet: 
     settle(fleet)
     before = run_of(fleet, alpha)
     web_sandbox(fleet, "guarded", "alpha", protect=True, container={"image": "lab/web:2"})
-    suspend = {"reason": "a look at it", "by": "ops", "until": "2999-01-01"}
+    suspend = {"reason": "a look at it", "by": "ops", "until": "2999-01-01T00:00:00Z"}
     web_sandbox(fleet, "paused", "alpha", suspend=suspend, container={"image": "lab/web:2"})
     fleet.drop("Sandbox", "kept")
     reasons = {address: item.reason for address, item in held(fleet).items()}

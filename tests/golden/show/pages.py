@@ -16,12 +16,12 @@ from reconciler.model.plan import Plan
 from reconciler.model.snapshot import Gpu, Pressure
 from reconciler.model.status import Statuses
 from reconciler.record.fold import fold
-from reconciler.show.doctor_text import doctor_text
+from reconciler.show.doctor_text import doctor_page
 from reconciler.show.errors_text import error_text
-from reconciler.show.host_text import host_text
+from reconciler.show.host_text import host_page
 from reconciler.show.live import Began, Ended, Progress, Stepped, advance, live_page
 from reconciler.show.outcome_text import outcome_page
-from reconciler.show.page import plain
+from reconciler.show.page import plain, wrapped
 from reconciler.show.plan_json import plan_json
 from reconciler.show.plan_text import plan_page
 from reconciler.show.status_text import status_page
@@ -78,17 +78,33 @@ def statuses() -> Statuses:
     return fold(Statuses(), plan, b.an_observed({**looks, **gone}), a_pass(plan), b.later(seconds=41))
 
 
-def plan_view(plan: Plan, *, width: int = 100, age_s: float | None = None) -> str:
+def plan_view(plan: Plan, *, width: int = 100, age_s: float | None = None, wide: bool = False) -> str:
     """Draw a plan without colour."""
-    return plain(plan_page(plan, width=width, age_s=age_s))
+    return plain(plan_page(plan, width=width, age_s=age_s, wide=wide))
 
 
-def status_view(found: Statuses, *, now: datetime, wide: bool = False) -> str:
+def status_view(found: Statuses, *, now: datetime, wide: bool = False, width: int | None = None) -> str:
     """Draw a fleet's status without colour."""
-    return plain(status_page(found, now=now, wide=wide))
+    return plain(status_page(found, now=now, wide=wide, width=width))
 
 
-def host_page() -> str:
+def interrupted_page() -> str:
+    """Report a pass that a person stopped before most of it began, on a terminal of 80 columns."""
+    actions = tuple(sample.named(f"job-{at:02}", f"h{at % 3}") for at in range(14))
+    ends = tuple(
+        ActionEnded(id=one.id, end="done", warnings=("probe up: not ready",))
+        if at == 0
+        else ActionEnded(id=one.id, end="interrupted", code="E_INTERRUPTED", message="stopped before it was over")
+        for at, one in enumerate(actions)
+    )
+    plan = b.a_plan(*actions)
+    ended = PassEnded(
+        pass_id=plan.pass_id, started_at=b.T0, finished_at=b.later(seconds=2), actions=ends, interrupted=True
+    )
+    return plain(wrapped(outcome_page(plan, ended, deltas=True), width=80))
+
+
+def host_view() -> str:
     """Draw a host with a bit of everything."""
     tomb = b.a_seen(b.a_sandbox("old-1"), name=f"{b.docker_name('old-1')}.tomb-1748779200")
     copied = b.a_seen(name="sbx-lab.copy.main")
@@ -113,32 +129,37 @@ def host_page() -> str:
         pressure_cpu=Pressure(some_avg10_percent=1.5, full_avg10_percent=None),
         missing={"docker_disk": "not asked"},
     )
-    return host_text("h1", snapshot=facts, view=view, fleet=b.FLEET, now=NOW)
+    return plain(host_page("h1", snapshot=facts, view=view, fleet=b.FLEET, now=NOW))
 
 
-def doctor_page() -> str:
-    """Draw three findings."""
-    return doctor_text(
+def doctor_view() -> str:
+    """Draw a few findings."""
+    page = doctor_page(
         {
             "h1": (
                 Finding(check="address", ok=True, message="10.20.0.5 answers on port 22 after 0.4 ms"),
                 Finding(
                     check="host key",
                     ok=False,
-                    message="the key is another one than the pinned",
+                    message="host h1: the key is another one than the pinned",
                     code="E_HOST_KEY",
                     hint="ask who changed it; `reconcile host add` shows the new one",
                 ),
                 Finding(check="docker socket", ok=None, message="not tried"),
+                Finding(check="docker engine", ok=None, message="not tried"),
             )
         }
     )
+    return plain(page)
 
 
-def live_view() -> str:
+def live_view(width: int, *, height: int = 24) -> str:
     """Draw an apply half-way."""
-    progress = Progress(total=9)
+    progress = Progress(total=9, began_at=b.T0)
+    long = sample.named("a-rather-long-name-of-a-sandbox-12", "gpu-and-more-gpus-01")
     for event in (
+        Began(long, b.later(seconds=1)),
+        Stepped(long.id, "pull registry.example/团队/team/and/a/long/path:1.4"),
         Began(sample.created(), b.T0),
         Stepped("h1/web-1", "pulling 120/340 MB"),
         Began(sample.drifted(), b.later(seconds=2)),
@@ -147,7 +168,7 @@ def live_view() -> str:
         Stepped("h3/agent-8", "wait until main is ready: \x1b[2J a very long answer that does not fit in the line"),
     ):
         progress = advance(progress, event)
-    return plain(live_page(progress, now=b.later(seconds=65), width=80))
+    return plain(live_page(progress, now=b.later(seconds=3665), width=width, height=height))
 
 
 def as_json(plan: Plan) -> str:
@@ -158,18 +179,26 @@ def as_json(plan: Plan) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "plan-everything-140.txt": lambda: plan_view(sample.everything(), width=140),
     "plan-everything-80.txt": lambda: plan_view(sample.everything(), width=80),
+    "plan-everything-wide.txt": lambda: plan_view(sample.everything(), width=100, wide=True),
+    "plan-everything-60.txt": lambda: plain(wrapped(plan_page(sample.everything(), width=60, age_s=None), width=60)),
     "plan-calm.txt": lambda: plan_view(sample.calm(), age_s=3),
     "plan-only-held.txt": lambda: plan_view(sample.only_held(), width=80),
     "plan-refused.txt": lambda: plan_view(sample.refused()),
     "plan-hostile.txt": lambda: plan_view(sample.hostile()),
     "plan-everything.json": lambda: as_json(sample.everything()),
     "outcome.txt": lambda: plain(outcome_page(sample.everything(), a_pass(sample.everything()), deltas=True)),
+    "outcome-interrupted-80.txt": interrupted_page,
     "status.txt": lambda: status_view(statuses(), now=NOW),
+    "status-80.txt": lambda: status_view(statuses(), now=NOW, width=80),
+    "status-60.txt": lambda: status_view(statuses(), now=NOW, width=60),
     "status-wide.txt": lambda: status_view(statuses(), now=NOW + timedelta(hours=30), wide=True),
     "status-nothing.txt": lambda: status_view(Statuses(), now=NOW),
-    "host.txt": host_page,
-    "doctor.txt": doctor_page,
-    "live.txt": live_view,
+    "host.txt": host_view,
+    "doctor.txt": doctor_view,
+    "live-60.txt": lambda: live_view(60),
+    "live-80.txt": lambda: live_view(80),
+    "live-120.txt": lambda: live_view(120),
+    "live-low.txt": lambda: live_view(80, height=6),
     "error.txt": lambda: error_text("no\x1b[1m way", code="E_X", hint="try\nthis"),
 }
 

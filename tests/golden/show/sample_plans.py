@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from reconciler.model.effect import CreateContainer, DropPath, Effect, PullImage, RemoveContainer, StopContainer
 from reconciler.model.plan import (
     Action,
@@ -28,7 +30,7 @@ def a_field(path: str, old: str | None, new: str | None, **over: object) -> Fiel
 
 
 def named(name: str, host: str, **over: object) -> Action:
-    return b.an_action(**{"id": f"{host}/{name}", "address": f"sandbox/{name}", "sandbox": name, "host": host, **over})
+    return b.an_action(**{"id": f"{host}/{name}", "sandbox": name, "host": host, **over})
 
 
 def replaced() -> Action:
@@ -132,16 +134,19 @@ def everything() -> Plan:
         reaped,
         held=(
             Held(
-                address="sandbox/agent-9",
+                sandbox="agent-9",
                 host="h4",
                 bucket=Bucket.HELD,
                 reason="Protected",
                 message="it is protected, and this change would replace it",
                 hint="set protect: false in its spec to allow that",
             ),
-            unknown("agent-10", "h9"),
+            unknown("agent-10", "h9", hint="is the host on, and does its firewall let you in?"),
             unknown("agent-11", "h9"),
             unknown("agent-12", "h11"),
+            msgspec.structs.replace(
+                unknown("agent-13", "h12", hint="put the Host document back"), reason="HostNotInSpecs"
+            ),
         ),
         matched=(
             matched("calm-1", "h1"),
@@ -149,14 +154,18 @@ def everything() -> Plan:
                 sandbox="kept-1", host="h2", bucket=Bucket.RETAINED, generation=1, run=b.RUN, listed="retained: kept"
             ),
         ),
-        unknown_hosts={"h9": "h9 did not answer within 10 s", "h11": "h11 refused the connection"},
-        summary=Summary(create=2, update=1, replace=2, destroy=1, adopt=1, forget=1, reap=1, unknown=2, held_back=1),
+        unknown_hosts={
+            "h9": "h9 did not answer within 10 s",
+            "h11": "h11 refused the connection",
+            "h12": "host h12 is in the records and not in the specs",
+        },
+        summary=Summary(create=2, update=1, replace=2, destroy=1, adopt=1, forget=1, reap=1, unknown=3, held_back=1),
     )
 
 
-def unknown(name: str, host: str) -> Held:
+def unknown(name: str, host: str, *, hint: str | None = None) -> Held:
     message = f"{host} did not answer, so nothing is done to it"
-    return Held(address=f"sandbox/{name}", host=host, bucket=Bucket.UNKNOWN, reason="HostUnreachable", message=message)
+    return Held(sandbox=name, host=host, bucket=Bucket.UNKNOWN, reason="HostUnreachable", message=message, hint=hint)
 
 
 def matched(name: str, host: str) -> Matched:
@@ -169,7 +178,7 @@ def calm() -> Plan:
 
 def only_held() -> Plan:
     held = Held(
-        address="sandbox/web-1",
+        sandbox="web-1",
         host="h1",
         bucket=Bucket.CLASH,
         reason="NameTaken",

@@ -1,0 +1,43 @@
+"""Be one command: explained for operators, and ended in their words when they interrupt it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer._click.core import Context
+from typer._click.formatting import HelpFormatter
+from typer.core import TyperArgument, TyperCommand
+
+from reconciler.cli import exits, report
+
+
+class Command(TyperCommand):
+    """Name arguments as they are typed, without Python's types."""
+
+    def invoke(self, ctx: Context) -> Any:
+        """Run it. A command that is interrupted says so, which typer would leave out."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            report.say("interrupted")
+            return exits.INTERRUPTED
+
+    def collect_usage_pieces(self, ctx: Context) -> list[str]:  # noqa: ARG002 - click's shape
+        """Give what stands behind the command's name, what may be left out in brackets."""
+        arguments = [param for param in self.params if isinstance(param, TyperArgument)]
+        return ["[OPTIONS]", *(_usage(argument) for argument in arguments)]
+
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """Write what each argument and each option means."""
+        arguments = [(one.display_name_raw, one.help or "") for one in self.params if isinstance(one, TyperArgument)]
+        records = (one.get_help_record(ctx) for one in self.get_params(ctx) if not isinstance(one, TyperArgument))
+        if arguments:
+            with formatter.section("Arguments"):
+                formatter.write_dl(arguments)
+        with formatter.section("Options"):
+            formatter.write_dl([record for record in records if record is not None])
+
+
+def _usage(argument: TyperArgument) -> str:
+    name = argument.display_name_raw
+    return name if argument.required else f"[{name}]"
