@@ -55,15 +55,16 @@ class GuardRefused(ReconcilerError):
 
 
 class PlanStale(ReconcilerError):
-    """Refuse a saved plan: something it read has changed. `changed` names each thing."""
+    """Refuse a plan that was saved or shown: something it read has changed. `changed` names each thing."""
 
     exit_status = 4
 
-    def __init__(self, changed: tuple[str, ...]) -> None:
+    def __init__(self, changed: tuple[str, ...], *, was_saved: bool) -> None:
+        what = "the saved plan is stale" if was_saved else "what the plan rests on has changed while it was read"
         super().__init__(
-            "the saved plan is stale: " + "; ".join(changed),
+            f"{what}: {'; '.join(changed)}",
             code="E_PLAN_STALE",
-            hint="plan again, read it, and apply the new file",
+            hint="plan again, read it, and apply the new file" if was_saved else "nothing was changed; apply again",
         )
         self.changed = changed
 

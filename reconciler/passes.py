@@ -13,7 +13,7 @@ import msgspec
 
 from reconciler.apply import apply
 from reconciler.apply.ports import Clock, Interrupt, Observer
-from reconciler.errors import HostError, Locked, PlanStale
+from reconciler.errors import GuardRefused, HostError, Locked, PlanStale
 from reconciler.host.interface import Host, Reader
 from reconciler.model.desired import Desired, HostDesired
 from reconciler.model.observed import Observed, Reachable
@@ -21,7 +21,7 @@ from reconciler.model.outcome import ActionEnded, PassEnded
 from reconciler.model.plan import Bucket, Plan, Verb
 from reconciler.model.record import Records
 from reconciler.model.status import Statuses
-from reconciler.observe import Sighting, ask_readiness, observe
+from reconciler.observe import Sighting, ask_readiness, close_all, observe
 from reconciler.plan import PlanRequest, plan, stale_reads
 from reconciler.record.cut import remember_cut
 from reconciler.record.fold import fold, records_of
@@ -109,6 +109,12 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True):
     not_ready: tuple[ActionEnded, ...] = ()
 
 
+def refusal(made: Plan) -> GuardRefused:
+    """Say that a guard forbids a plan: the first reason, and the last as a hint."""
+    first, *rest = [cause.text for cause in made.refused]
+    return GuardRefused("refused: " + first, hint=rest[-1] if rest else None, code="E_BUDGET")
+
+
 async def plan_pass(question: Question, *, store: StatusStore, doors: Doors, clock: Clock) -> Planned:
     """Look at the hosts through readers that cannot mutate, and plan."""
     loaded = _load(store, clock)
@@ -136,7 +142,7 @@ async def apply_pass(question: Question, setting: Setting, *, saved: Plan | None
         try:
             fresh = _plan(question, sighting, loaded.statuses)
             planned = Planned(
-                plan=fresh if saved is None else _still_good(saved, fresh),
+                plan=fresh if saved is None else _still_good(saved, fresh, was_saved=True),
                 observed=sighting.observed,
                 statuses=loaded.statuses,
                 warnings=loaded.warnings,
@@ -148,7 +154,9 @@ async def apply_pass(question: Question, setting: Setting, *, saved: Plan | None
                 sighting = await _look(
                     question, records_of(loaded.statuses), setting.doors.host, clock, with_facts=True
                 )
-                _still_good(planned.plan, _plan(question, sighting, loaded.statuses))
+                again = _plan(question, sighting, loaded.statuses)
+                if _still_good(planned.plan, again, was_saved=False).refused:
+                    raise refusal(again)
             with contextlib.ExitStack() as stack:
                 ended = None
                 if answer is not Answer.NO:
@@ -271,12 +279,12 @@ def _revisions(observed: Observed) -> Iterator[str]:
             yield from (revision.partition("+")[0] for revision in (*labelled, *marked) if revision)
 
 
-def _still_good(saved: Plan, fresh: Plan) -> Plan:
-    """Give the saved plan, under the guards as they judge now; refuse it when something it read has changed."""
-    changed = stale_reads(saved, fresh.basis, specs=fresh.specs)
+def _still_good(made: Plan, fresh: Plan, *, was_saved: bool) -> Plan:
+    """Give a plan made before, under the guards as they judge now; refuse it when something it read has changed."""
+    changed = stale_reads(made, fresh.basis, specs=fresh.specs)
     if changed:
-        raise PlanStale(changed)
-    return msgspec.structs.replace(saved, refused=fresh.refused)
+        raise PlanStale(changed, was_saved=was_saved)
+    return msgspec.structs.replace(made, refused=fresh.refused)
 
 
 async def _carry_out(
@@ -306,5 +314,4 @@ def _journal(folder: Path, made: Plan, clock: Clock) -> Iterator[Journal]:
 
 
 async def _close(sighting: Sighting) -> None:
-    for reader in sighting.readers.values():
-        await reader.close()
+    await close_all(sighting.readers.values())

@@ -9,16 +9,16 @@ import sys
 from typing import TYPE_CHECKING
 
 import msgspec
-import typer
 
 from reconciler.apply.ports import Interrupt, Observer
 from reconciler.cli import exits, report
+from reconciler.cli.ask import ask
 from reconciler.cli.doors import RealDoors
 from reconciler.cli.ground import Ground, owner
 from reconciler.cli.progress import JsonStream, Lines, Live
 from reconciler.errors import GuardRefused, UsageError
 from reconciler.model.plan import AS_ASKED, Bucket
-from reconciler.passes import Answer, Passed, Planned, Question, Setting, apply_pass
+from reconciler.passes import Answer, Passed, Planned, Question, Setting, apply_pass, refusal
 from reconciler.show import stream
 from reconciler.show.outcome_text import not_ready_page, outcome_page
 from reconciler.show.plan_text import plan_page
@@ -125,17 +125,6 @@ def _signals(interrupt: Interrupt, *, is_acting: Callable[[], bool]) -> Iterator
             loop.remove_signal_handler(number)
 
 
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let a signal end a question at once: a loop that waits for a person's answer hears nothing."""
-    before = {number: signal.signal(number, signal.default_int_handler) for number in _STOPPING}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _agree(ground: Ground, planned: Planned, manner: Manner, observer: Observer, *, is_saved: bool) -> Answer:
     """Show the plan and ask, where there is somebody to ask.
 
@@ -145,8 +134,7 @@ def _agree(ground: Ground, planned: Planned, manner: Manner, observer: Observer,
     plan = planned.plan
     _show_plan(ground, planned, observer)
     if plan.refused:
-        first, *rest = [cause.text for cause in plan.refused]
-        raise GuardRefused("refused: " + first, hint=rest[-1] if rest else None, code="E_BUDGET")
+        raise refusal(plan)
     if plan.empty:
         return Answer.NO
     if manner.yes or is_saved:
@@ -157,9 +145,7 @@ def _agree(ground: Ground, planned: Planned, manner: Manner, observer: Observer,
             hint="add --yes, or save a plan with plan --out FILE and apply that",
             code="E_NO_APPROVAL",
         )
-    with _interruptible():
-        yes = typer.confirm(f"Apply {count(len(plan.actions), 'action')}?", err=True)
-    if yes:
+    if ask(f"Apply {count(len(plan.actions), 'action')}?"):
         return Answer.ASKED
     raise GuardRefused("nobody agreed, so nothing was changed", code="E_NO_APPROVAL")
 
@@ -174,6 +160,7 @@ def _check_names(plan: Plan, destroying: frozenset[str]) -> None:
 
 
 def _show_plan(ground: Ground, planned: Planned, observer: Observer) -> None:
+    report.warn(planned.warnings)
     if isinstance(observer, JsonStream):
         for message in (
             *stream.hosts_observed(observer.stamp, planned.observed),
@@ -181,8 +168,6 @@ def _show_plan(ground: Ground, planned: Planned, observer: Observer) -> None:
         ):
             observer.write(message)
         return
-    for warning in planned.warnings:
-        report.say(f"warning: {warning}")
     age_s = (ground.clock.now() - planned.plan.made_at).total_seconds()
     report.show(plan_page(planned.plan, width=report.width(), age_s=age_s))
 

@@ -29,6 +29,7 @@ from reconciler.cli.options import (
 )
 from reconciler.errors import UsageError
 from reconciler.model.plan import AS_ASKED
+from reconciler.model.status import not_ready_in
 
 if TYPE_CHECKING:
     from reconciler.passes import Planned, Question
@@ -108,7 +109,8 @@ def _print(ground: Ground, planned: Planned, output: Output, *, json_lines: bool
         case Output.TABLE | Output.WIDE:
             age_s = (ground.clock.now() - planned.plan.made_at).total_seconds()
             wide = output is Output.WIDE
-            report.show(plan_page(planned.plan, width=report.width(), age_s=age_s, wide=wide))
+            unready = not_ready_in(planned.statuses)
+            report.show(plan_page(planned.plan, width=report.width(), age_s=age_s, wide=wide, unready=unready))
 
 
 def status_of(planned: Planned, *, detailed: bool) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -45,6 +46,7 @@ def is_full_id(text: str) -> bool:
     return _FULL_ID.fullmatch(text) is not None
 
 
+@lru_cache(maxsize=65536)
 def sandbox_uid(fleet: str, sandbox: str) -> str:
     """Derive a sandbox's uid, 8 hex digits, so that it needs no store and survives moves between files and hosts."""
     return hashlib.sha256(f"{fleet}\n{sandbox}".encode()).hexdigest()[:8]

@@ -24,7 +24,10 @@ class Remedy(enum.StrEnum):
     @property
     def strength(self) -> int:
         """Give the rank: a stronger remedy does what a weaker one would."""
-        return list(Remedy).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {remedy: rank for rank, remedy in enumerate(Remedy)}
 
 
 def strongest(remedies: list[Remedy]) -> Remedy:

@@ -147,3 +147,12 @@ class Statuses(msgspec.Struct, frozen=True, kw_only=True):
     fleet: FleetStatus | None = None
     sandboxes: dict[str, SandboxStatus] = {}
     hosts: dict[str, HostStatus] = {}
+
+
+def not_ready_in(statuses: Statuses) -> tuple[str, ...]:
+    """Name the sandboxes whose probes did not pass when they were last asked."""
+    return tuple(
+        name
+        for name, status in sorted(statuses.sandboxes.items())
+        if any(one.type == "Ready" and one.status == "False" for one in status.conditions)
+    )

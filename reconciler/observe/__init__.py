@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -21,7 +21,7 @@ from reconciler.model.snapshot import HostSnapshot
 from reconciler.model.text import bind
 from reconciler.observe.readiness import Now, ask_readiness
 
-__all__ = ["Connect", "Sighting", "ask_readiness", "observe"]
+__all__ = ["Connect", "Sighting", "ask_readiness", "close_all", "observe"]
 
 Connect = Callable[[HostDesired], Reader]
 
@@ -69,11 +69,23 @@ async def observe(
                 return Unreachable(code=error.code, reason=error.message, hint=error.hint, since=since or now())
 
     asked = [host for name, host in sorted(desired.hosts.items()) if only is None or name in only]
-    states = await asyncio.gather(*(one(host) for host in asked))
+    try:
+        states = await asyncio.gather(*(one(host) for host in asked))
+    except BaseException:
+        await close_all(readers.values())
+        raise
     return Sighting(
         observed=Observed(hosts={host.name: state for host, state in zip(asked, states, strict=True)}),
         readers=readers,
     )
+
+
+async def close_all(readers: Iterable[Reader]) -> None:
+    """Close every connection, also while a person insists on stopping: one left open complains on the terminal."""
+    closing = asyncio.gather(*(reader.close() for reader in readers), return_exceptions=True)
+    while not closing.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(closing)
 
 
 async def _look(reader: Reader, host: HostDesired, desired: Desired, *, now: Now, with_facts: bool) -> Reachable:

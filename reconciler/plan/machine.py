@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.model.desired import Desired, HostDesired
 from reconciler.model.observed import HostIdentity, Reachable
-from reconciler.model.record import HostRecord, Records
+from reconciler.model.record import HostRecord, Record, Records
 from reconciler.plan.assess import Trouble
 from reconciler.plan.holdings import HostHoldings
 
@@ -35,16 +35,13 @@ def find_twins(desired: Desired, answers: Mapping[str, Reachable], records: Reco
     return troubles
 
 
-def identity_trouble(name: str, identity: HostIdentity, holdings: HostHoldings, records: Records) -> Trouble | None:
+def identity_trouble(
+    name: str, identity: HostIdentity, holdings: HostHoldings, known: HostRecord | None, made_on_it: Iterable[Record]
+) -> Trouble | None:
     """Say why a host that answered may be another machine than the one that was recorded, or None."""
-    known = records.hosts.get(name)
     expected = known.host_id if known is not None else None
     # What was begun and never finished may not be there on the right machine either.
-    made_here = [
-        record.sandbox
-        for record in records.sandboxes
-        if record.host == name and record.phase == "present" and record.complete
-    ]
+    made_here = [record.sandbox for record in made_on_it if record.phase == "present" and record.complete]
     there = {sandbox for sandbox, holding in holdings.sandboxes.items() if holding.exists}
     if expected is not None and identity.host_id is not None and identity.host_id != expected:
         return Trouble(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 import msgspec
@@ -33,6 +34,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     """Hold what is wanted, remembered and seen, ready to be looked up by place.
 
     Attributes:
+        remembered: the records, by uid and host.
         holdings: what each answering host holds, sorted by ownership.
         host_troubles: why nothing may be done on a host that did answer.
     """
@@ -40,6 +42,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     desired: Desired
     observed: Observed
     records: Records
+    remembered: dict[str, dict[str, Record]]
     request: PlanRequest
     holdings: dict[str, HostHoldings]
     host_troubles: dict[str, Trouble]
@@ -53,15 +56,16 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
 
     def recorded(self, place: Place) -> Record | None:
         """Give what we remember having made at a place."""
-        uid = sandbox_uid(self.desired.fleet, place.sandbox)
-        found = (item for item in self.records.sandboxes if item.uid == uid and item.host == place.host)
-        return next(found, None)
+        return self._of(place.sandbox).get(place.host)
 
     def latest(self, sandbox: str) -> Record | None:
         """Give what we remember last of a sandbox, on whichever host: its generation counts on when it moves."""
-        uid = sandbox_uid(self.desired.fleet, sandbox)
-        found = (item for item in self.records.sandboxes if item.uid == uid)
+        found = self._of(sandbox).values()
         return max(found, key=lambda item: (item.generation, item.host), default=None)
+
+    def _of(self, sandbox: str) -> dict[str, Record]:
+        """Give the records of a sandbox by host."""
+        return self.remembered.get(sandbox_uid(self.desired.fleet, sandbox), {})
 
     def held(self, place: Place) -> Holding:
         """Give what an answering host holds of a sandbox; empty when nothing."""
@@ -92,12 +96,17 @@ def lay_out(desired: Desired, observed: Observed, records: Records, request: Pla
     """Sort every answer by ownership and judge every host."""
     answers = {name: state for name, state in sorted(observed.hosts.items()) if isinstance(state, Reachable)}
     holdings = {name: sort_view(state.view, fleet=desired.fleet) for name, state in answers.items()}
+    remembered: defaultdict[str, dict[str, Record]] = defaultdict(dict)
+    made_on: defaultdict[str, list[Record]] = defaultdict(list)
+    for record in records.sandboxes:
+        remembered[record.uid].setdefault(record.host, record)
+        made_on[record.host].append(record)
     troubles = find_twins(desired, answers, records)
     for name, state in answers.items():
         spec = desired.hosts.get(name)
         suspended = suspension(spec.suspend, f"host {name}", now=request.now) if spec is not None else None
         identity = state.view.identity
-        changed = identity_trouble(name, identity, holdings[name], records)
+        changed = identity_trouble(name, identity, holdings[name], records.hosts.get(name), made_on[name])
         overlap = storage_trouble(spec, identity) if spec is not None else None
         trouble = suspended or troubles.get(name) or changed or overlap
         if trouble is not None:
@@ -106,6 +115,7 @@ def lay_out(desired: Desired, observed: Observed, records: Records, request: Pla
         desired=desired,
         observed=observed,
         records=records,
+        remembered=dict(remembered),
         request=request,
         holdings=holdings,
         host_troubles=troubles,

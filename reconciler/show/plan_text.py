@@ -17,7 +17,9 @@ UNVERSIONED = "none"
 """The revision of specs that are in no repository."""
 
 
-def plan_page(plan: Plan, *, width: int, age_s: float | None, wide: bool = False) -> Page:
+def plan_page(
+    plan: Plan, *, width: int, age_s: float | None, wide: bool = False, unready: tuple[str, ...] = ()
+) -> Page:
     """Lay a plan out.
 
     Args:
@@ -25,6 +27,7 @@ def plan_page(plan: Plan, *, width: int, age_s: float | None, wide: bool = False
         width: columns to stay within where that is possible; values are never cut.
         age_s: how long ago the hosts were looked at, or None not to say.
         wide: show each step, what each sandbox will be, and what is as wanted already.
+        unready: sandboxes that were not ready when an apply last asked; a plan asks no probe.
     """
     drift = [action for action in plan.actions if action.is_drift]
     reaps = [action for action in plan.actions if action.verb is Verb.REAP]
@@ -37,6 +40,7 @@ def plan_page(plan: Plan, *, width: int, age_s: float | None, wide: bool = False
     page += _unknown(plan, width=width)
     page += _listed(plan)
     page += _matching(plan) if wide else []
+    page += _unready(plan, unready)
     page += _refused(plan)
     if _is_quiet(plan):
         return [*page, _no_changes(plan, age_s=age_s)]
@@ -44,6 +48,19 @@ def plan_page(plan: Plan, *, width: int, age_s: float | None, wide: bool = False
         page.append(line(Span("Nothing to apply, and not everything is as wanted: see above.", "heading")))
     page.append(line(Span(summary_line(plan), "heading")))
     return page
+
+
+def _unready(plan: Plan, unready: tuple[str, ...]) -> Page:
+    """Name what is as wanted and was not ready: that is no difference, and not fine either."""
+    names = {item.sandbox: item.host for item in plan.matched if item.sandbox in unready}
+    if not names:
+        return []
+    page: Page = [line(Span("As wanted, and not ready when an apply last asked", "heading")), ()]
+    page += [
+        line(Span("  ! ", "bad"), f"{on_host(address_of(name), host)}   reconcile status {shown(name)} tells why")
+        for name, host in sorted(names.items(), key=lambda item: natural(item[0]))
+    ]
+    return [*page, ()]
 
 
 def summary_line(plan: Plan) -> str:

@@ -170,7 +170,10 @@ def test_wide_shows_more_than_a_table_and_name_only_addresses(recorded: Driver, 
     wide = recorded.run(command, "-o", "wide").stdout
     named = recorded.run(command, "-o", "name").stdout
 
-    assert len(wide) > len(table) or command == "plan", "nothing is planned for hosts that are silent"
+    if command == "status":  # nothing is planned for hosts that are silent, so there is no more to say of a plan
+        assert len(wide) > len(table)
+        assert "SINCE" in wide
+        assert "RUN" in wide
     assert named == ("sandbox/db-1\nsandbox/web-1\n" if command == "status" else "")
 
 
@@ -180,7 +183,7 @@ def test_a_silent_host_is_named_with_what_to_do(recorded: Driver, words: list[st
 
     at = next(number for number, line in enumerate(shown) if line.startswith("  ? host/here"))
     assert "hint: " in shown[at + 1]
-    assert "reconcile doctor here" in shown[at + 1]
+    assert any("reconcile doctor here" in line for line in shown[at + 1 : at + 3])
 
 
 @pytest.mark.parametrize(

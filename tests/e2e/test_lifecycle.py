@@ -181,7 +181,7 @@ def test_protected_suspended_and_retained_sandboxes_are_left_as_they_are(fleet: 
     assert reasons["sandbox/guarded"] == "Protected"
     assert reasons["sandbox/paused"] == "Suspended"
     assert planned_verbs(fleet) == {}
-    fleet.run("apply", "--yes").expect(0)
+    fleet.run("apply", "--yes").expect(3)
     assert run_of(fleet, alpha) == before
     assert condition(fleet, "paused", "Suspended") == "True/SuspendedBySpec"
 
