@@ -101,7 +101,7 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         ended: what became of the plan's actions; None when nothing was to be done or nobody agreed to it.
-        not_ready: sandboxes that nothing was done about and whose probes were asked and did not pass.
+        not_ready: sandboxes that are as wanted now, and whose probes were asked and did not pass.
     """
 
     planned: Planned
@@ -163,7 +163,7 @@ async def apply_pass(question: Question, setting: Setting, *, saved: Plan | None
                     journal = stack.enter_context(_journal(store.folder, planned.plan, clock))
                     ended = await _carry_out(planned.plan, question, sighting, setting, journal)
                 asked_at = clock.now()
-                asked = await _ask_the_others(planned, question, sighting, clock)
+                asked = await _ask_the_others(planned, ended, question, sighting, clock)
                 told = _with_readiness(planned.plan, ended, asked, asked_at=asked_at, now=clock.now())
                 seen = await _know_new_hosts(sighting, ended)
                 store.save(fold(loaded.statuses, planned.plan, seen, told, clock.now(), desired=question.desired))
@@ -171,9 +171,7 @@ async def apply_pass(question: Question, setting: Setting, *, saved: Plan | None
                     journal.finish(ended)
         finally:
             await _close(sighting)
-    acted = {action.id for action in planned.plan.actions}
-    failed = tuple(item for item in asked if item.end == "failed" and item.id not in acted)
-    return Passed(planned=planned, ended=ended, not_ready=failed)
+    return Passed(planned=planned, ended=ended, not_ready=tuple(item for item in asked if item.end == "failed"))
 
 
 def _load(store: StatusStore, clock: Clock) -> Loaded:
@@ -183,16 +181,25 @@ def _load(store: StatusStore, clock: Clock) -> Loaded:
 
 
 async def _ask_the_others(
-    planned: Planned, question: Question, sighting: Sighting, clock: Clock
+    planned: Planned, ended: PassEnded | None, question: Question, sighting: Sighting, clock: Clock
 ) -> tuple[ActionEnded, ...]:
-    """Ask the probes of sandboxes that nothing was done about: ready is what answers now, not what once did."""
+    """Ask the probes that no action waited for: ready is what answers now, not what once did."""
     made = planned.plan
     known = {name: status.ready_run for name, status in planned.statuses.sandboxes.items()}
-    runs = {item.sandbox: item.run for item in made.actions if item.verb is Verb.ADOPT}
-    runs |= {item.sandbox: item.run for item in made.matched if item.bucket is Bucket.MATCHING}
+    done = {item.id for item in ended.actions if item.end == "done"} if ended is not None else set()
+    runs = {item.sandbox: item.run for item in made.matched if item.bucket is Bucket.MATCHING}
+    runs |= {
+        item.sandbox: item.run
+        for item in made.actions
+        if item.verb is Verb.ADOPT or (item.id in done and item.verb in _PARTIAL)
+    }
     wanted = [question.desired.sandboxes[name] for name in sorted(runs) if name in question.desired.sandboxes]
     proved = frozenset(name for name, run in runs.items() if run and known.get(name) == run)
     return await ask_readiness(wanted, fleet=made.fleet, readers=sighting.readers, now=clock.now, proved=proved)
+
+
+_PARTIAL = (Verb.UPDATE, Verb.START, Verb.RESTART, Verb.REPLACE)
+"""Actions that may have touched, and waited for, only some of a sandbox's containers."""
 
 
 def _with_readiness(
@@ -204,11 +211,16 @@ def _with_readiness(
     if ended is None:
         return PassEnded(pass_id=made.pass_id, started_at=asked_at, finished_at=now, actions=asked)
     ready = {item.id: item for item in asked}
-    done = tuple(
-        msgspec.structs.replace(item, ready_at=ready.pop(item.id).ready_at) if item.id in ready else item
-        for item in ended.actions
-    )
+    done = tuple(_told(item, ready.pop(item.id, None)) for item in ended.actions)
     return msgspec.structs.replace(ended, actions=(*done, *ready.values()))
+
+
+def _told(done: ActionEnded, asked: ActionEnded | None) -> ActionEnded:
+    """Add to an action what its sandbox's probes said after it."""
+    if asked is None:
+        return done
+    not_ready = asked.message if asked.end == "failed" else ""
+    return msgspec.structs.replace(done, ready_at=asked.ready_at, not_ready=not_ready)
 
 
 async def _know_new_hosts(sighting: Sighting, ended: PassEnded | None) -> Observed:

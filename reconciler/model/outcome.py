@@ -43,6 +43,7 @@ class ActionEnded(msgspec.Struct, frozen=True, kw_only=True):
         delta: what it did to its host, when measured.
         instances: the containers that now make up the sandbox, as read back at the end; None when they were not read.
         ready_at: when its probes had all passed, or None.
+        not_ready: what a probe of the sandbox said after the action was done; empty when all passed or none was asked.
         warnings: what went wrong without failing it, e.g. an optional container that is not ready.
     """
 
@@ -56,6 +57,7 @@ class ActionEnded(msgspec.Struct, frozen=True, kw_only=True):
     delta: ProvisionDelta | None = None
     instances: tuple[Instance, ...] | None = None
     ready_at: datetime | None = None
+    not_ready: str = ""
     warnings: tuple[str, ...] = ()
 
 

@@ -226,6 +226,9 @@ def _ended(
 def _done(
     old: SandboxStatus | None, account: Account, action: Action, *, also: list[Said], started_at: datetime | None
 ) -> Verdict:
+    if account.ended is not None and account.ended.not_ready:
+        ready = Said("Ready", "False", "ProbeFailed", account.ended.not_ready)
+        return Verdict(sync="Synced", health=_health(ready), ready=ready, also=tuple(also))
     passed = _passed(account, started_at=started_at)
     # No container was touched: what held of them before holds still.
     untouched = not any(isinstance(step.do, Await) and step.do.gating for step in action.steps)

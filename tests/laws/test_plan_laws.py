@@ -76,15 +76,20 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def _told_apart(hosts: dict[str, Reachable | Unreachable]) -> dict[str, Reachable | Unreachable]:
-    """Give every answering host but the first an id of its own: otherwise all would be one machine, and held."""
+    """Give every answering host but the first ids of its own: otherwise all would be one machine, and held."""
     return {
-        name: state
-        if isinstance(state, Unreachable)
-        else replace(
-            state, view=replace(state.view, identity=b.an_identity(host_id=b.HOST_ID if n == 0 else f"{n:032}"))
-        )
+        name: state if isinstance(state, Unreachable) or n == 0 else replace(state, view=_on_machine(n, state.view))
         for n, (name, state) in enumerate(sorted(hosts.items()))
     }
+
+
+def _on_machine(number: int, view: HostView) -> HostView:
+    return replace(
+        view,
+        identity=b.an_identity(host_id=f"{number:032}"),
+        containers=tuple(replace(seen, full_id=b.full_id((number, seen.full_id))) for seen in view.containers),
+        neighbours=tuple(replace(other, full_id=b.full_id((number, other.full_id))) for other in view.neighbours),
+    )
 
 
 def _backwards(case: Case) -> Case:
