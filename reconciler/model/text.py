@@ -7,6 +7,7 @@ stand in any plan, digest or status. Such text stays symbolic in what is desired
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any, TypeVar
 
 import msgspec
@@ -95,6 +96,10 @@ def bind(value: T, bindings: Mapping[str, str]) -> T:
     return bound  # type: ignore[no-any-return]  # the walk keeps the shape of what it is given
 
 
+_PLAIN = frozenset({str, int, float, bool, NoneType})
+"""Types that never hold a late value; most fields of most nouns are of these."""
+
+
 def _bind(value: Any, bindings: Mapping[str, str]) -> Any:
     if isinstance(value, Template):
         return _bind_template(value, bindings)
@@ -102,7 +107,7 @@ def _bind(value: Any, bindings: Mapping[str, str]) -> Any:
         changed = {
             field: new
             for field in value.__struct_fields__
-            if (new := _bind(old := getattr(value, field), bindings)) is not old
+            if type(old := getattr(value, field)) not in _PLAIN and (new := _bind(old, bindings)) is not old
         }
         return msgspec.structs.replace(value, **changed) if changed else value
     if isinstance(value, tuple):

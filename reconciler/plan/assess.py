@@ -277,7 +277,7 @@ def _difference(scene: _Scene, raw: Container, owned: OwnedContainer) -> Differe
         Wanted(
             raw=raw,
             bound=bind(raw, {**scene.bindings, **run_bindings(run)}),
-            intended=_is_intended(scene, raw, ours.digest if ours is not None else ""),
+            is_intended=lambda: _is_intended(scene, raw, ours.digest if ours is not None else ""),
             changed=scene.said.intended,
             origins=scene.want.origins,
             bindings=scene.bindings,

@@ -6,7 +6,7 @@ the field (`model.resource`), so that there is one loop here and no knowledge of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
@@ -40,7 +40,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         raw: as the specs say it, late values symbolic: tells where secrets are.
         bound: the same with every late value of the observed run filled in.
-        intended: it is the specs that changed since the container was made, not the host.
+        is_intended: tells whether it is the specs that changed since the container was made, not the host; asked only
+            where something differs, since it digests the whole container.
         changed: the sandbox's specs changed since it was last applied; tells of what is set in place.
         origins: where each field was said.
         bindings: what was filled in, by name: the values under `secret:…` are shown nowhere, whoever set them.
@@ -48,7 +49,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     raw: Container
     bound: Container
-    intended: bool
+    is_intended: Callable[[], bool]
     changed: bool
     origins: Mapping[str, SourceRef]
     bindings: Mapping[str, str] = {}
@@ -155,7 +156,7 @@ def _origin(wanted: Wanted, remedy: Remedy, said: object) -> Literal["intent", "
 
     What is set in place is in no container's digest either: there the whole sandbox tells.
     """
-    meant = wanted.changed if remedy is Remedy.IN_PLACE else wanted.intended
+    meant = wanted.changed if remedy is Remedy.IN_PLACE else wanted.is_intended()
     return "intent" if meant or is_secret(said) else "drift"
 
 
