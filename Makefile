@@ -5,7 +5,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check test demo lock clean
+.PHONY: help venv check test demo bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,8 +29,11 @@ check: venv ## Format, lint, types, import contracts, generated files: reads onl
 test: venv ## Every test; the real hosts among them need root on Debian
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-demo: venv ## A fleet of real throw-away hosts, shown from the first plan to the last reap
+demo: venv ## The whole tool on real throw-away hosts; on simulated ones where those cannot be had
 	$(BIN)/python -m tests.lab.demo
+
+bench: venv ## What it costs beside ssh, Ansible, pyinfra and compose, on the same throw-away hosts
+	$(BIN)/python -m tests.bench
 
 lock: ## Resolve the newest allowed packages anew into requirements-ci.txt
 	test -x .cache/uv/bin/uv || { $(PYTHON) -m venv .cache/uv && .cache/uv/bin/pip install --quiet uv==$(UV_VERSION); }

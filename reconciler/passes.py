@@ -18,7 +18,7 @@ from reconciler.host.interface import Host, Reader
 from reconciler.model.desired import Desired, HostDesired
 from reconciler.model.observed import Observed, Reachable
 from reconciler.model.outcome import ActionEnded, PassEnded
-from reconciler.model.plan import Bucket, Plan, Verb
+from reconciler.model.plan import Action, Await, Bucket, Plan, Verb
 from reconciler.model.record import Records
 from reconciler.model.status import Statuses
 from reconciler.observe import Sighting, ask_readiness, close_all, observe
@@ -188,18 +188,21 @@ async def _ask_the_others(
     known = {name: status.ready_run for name, status in planned.statuses.sandboxes.items()}
     done = {item.id for item in ended.actions if item.end == "done"} if ended is not None else set()
     runs = {item.sandbox: item.run for item in made.matched if item.bucket is Bucket.MATCHING}
-    runs |= {
-        item.sandbox: item.run
-        for item in made.actions
-        if item.verb is Verb.ADOPT or (item.id in done and item.verb in _PARTIAL)
-    }
-    wanted = [question.desired.sandboxes[name] for name in sorted(runs) if name in question.desired.sandboxes]
+    runs |= {item.sandbox: item.run for item in made.actions if item.verb is Verb.ADOPT or item.id in done}
+    asked_already = {item.sandbox: _waited_for(item) for item in made.actions}
+    wanted = [
+        want
+        for name in sorted(runs)
+        if (want := question.desired.sandboxes.get(name)) is not None
+        and not asked_already.get(name, frozenset()).issuperset(one.name for one in want.containers)
+    ]
     proved = frozenset(name for name, run in runs.items() if run and known.get(name) == run)
     return await ask_readiness(wanted, fleet=made.fleet, readers=sighting.readers, now=clock.now, proved=proved)
 
 
-_PARTIAL = (Verb.UPDATE, Verb.START, Verb.RESTART, Verb.REPLACE)
-"""Actions that may have touched, and waited for, only some of a sandbox's containers."""
+def _waited_for(action: Action) -> frozenset[str]:
+    """Name the containers whose readiness an action waits for; of those that it does not touch it knows nothing."""
+    return frozenset(step.do.probe.container for step in action.steps if isinstance(step.do, Await))
 
 
 def _with_readiness(

@@ -126,7 +126,7 @@ def _forbidden(case: Case, want: SandboxDesired, assessment: Assessment, verb: V
         )
     if verb is Verb.CREATE:
         return admission_trouble(case.world, case.place) or _taken_port(case, want)
-    return _taken_port(case, want) if verb is Verb.REPLACE else None
+    return _taken_port(case, want) if verb in (Verb.REPLACE, Verb.START) else None
 
 
 def _taken_port(case: Case, want: SandboxDesired) -> Trouble | None:

@@ -29,12 +29,13 @@ def remember_cut(statuses: Statuses, folder: Path) -> Statuses:
     for pass_id in pass_ids(folder):
         if (folder / PASSES / pass_id / OUTCOMES_FILE).exists():
             break
-        for record in _made_by(folder, pass_id):
-            statuses = _with(statuses, record)
+        for fleet, record in _made_by(folder, pass_id):
+            statuses = _with(statuses, record, fleet=fleet)
     return statuses
 
 
-def _made_by(folder: Path, pass_id: str) -> Iterator[Record]:
+def _made_by(folder: Path, pass_id: str) -> Iterator[tuple[str, Record]]:
+    """Give the fleet of a pass with each record that it should have left."""
     try:
         plan = msgspec.json.decode((folder / PASSES / pass_id / PLAN_FILE).read_bytes(), type=Plan)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
@@ -43,7 +44,7 @@ def _made_by(folder: Path, pass_id: str) -> Iterator[Record]:
     for action in plan.actions:
         begun = [last[step.id] for step in action.steps if step.id in last]
         if action.verb not in _ENDING and any(line.outcome != "not_done" for line in begun):
-            yield _record(action, plan, begun)
+            yield plan.fleet, _record(action, plan, begun)
 
 
 def _record(action: Action, plan: Plan, begun: list[Line]) -> Record:
@@ -63,10 +64,9 @@ def _record(action: Action, plan: Plan, begun: list[Line]) -> Record:
     )
 
 
-def _with(statuses: Statuses, record: Record) -> Statuses:
+def _with(statuses: Statuses, record: Record, *, fleet: str) -> Statuses:
     status = statuses.sandboxes.get(record.sandbox)
     if status is None:
-        fleet = "" if statuses.fleet is None else statuses.fleet.fleet
         status = _unheard_of(record, fleet)
     if any(known.host == record.host for known in status.records):
         return statuses

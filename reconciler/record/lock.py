@@ -78,6 +78,8 @@ def _open(folder: int, *, name: str) -> int:
             LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, FILE_MODE, dir_fd=folder
         )
     except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise failure(f"the lock of the status folder {name} cannot be written", error) from error
         raise StatusFolderError(
             f"the lock file {name}/{LOCK_NAME} cannot be opened: {error.strerror}",
             hint="it must be a plain file of yours; remove it if it is a link",

@@ -317,7 +317,7 @@ def test_a_generation_counts_on_over_a_move_and_over_a_marker_that_was_set_back(
     action = the_action(
         decide(wanted(edited), standing(ONE, markers=(set_back,)), b.a_records(b.a_record(ONE, generation=6)))
     )
-    assert action.generation == 7  # noqa: PLR2004 - the next after the highest known
+    assert action.generation == 7
 
 
 # Asked to be destroyed ------------------------------------------------------------------------------------------------

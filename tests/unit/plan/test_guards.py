@@ -121,7 +121,9 @@ def test_cloned_machines_with_one_docker_id_are_two() -> None:
     assert [action.verb for action in decide(wanted(ONE, two), hosts).actions] == [Verb.CREATE, Verb.CREATE]
 
 
-@pytest.mark.parametrize("root", ["/home/ops", "/home/ops/.reconciler/lab", "/home/ops/.reconciler/lab/x", "/home/ops/.ssh", "/var/lib"])
+@pytest.mark.parametrize(
+    "root", ["/home/ops", "/home/ops/.reconciler/lab", "/home/ops/.reconciler/lab/x", "/home/ops/.ssh", "/var/lib"]
+)
 def test_storage_and_our_own_folder_are_kept_apart(root: str) -> None:
     identity = b.an_identity(base_dir="/home/ops/.reconciler/lab", home="/home/ops")
     desired = wanted(ONE, hosts={b.HOST: b.a_host(storage={"data": root})})

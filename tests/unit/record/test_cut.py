@@ -55,6 +55,12 @@ def test_what_may_be_there_is_remembered(
     assert remembered(tmp_path / "status") == ([(b.SANDBOX, b.HOST, False)] if may_be_there else [])
 
 
+def test_the_status_that_it_begins_is_of_the_fleet_of_the_pass(tmp_path: Path) -> None:
+    run(tmp_path / "status", "p-1", Done())
+    found = remember_cut(Statuses(), tmp_path / "status").sandboxes[b.SANDBOX]
+    assert (found.fleet, found.host) == (b.FLEET, b.HOST)
+
+
 def test_a_pass_that_ended_is_told_by_the_status_files_alone(tmp_path: Path) -> None:
     run(tmp_path / "status", "p-1", Done(), ends=True)
     assert remembered(tmp_path / "status") == []

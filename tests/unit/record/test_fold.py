@@ -122,7 +122,7 @@ def test_an_unhealthy_container_is_not_ready() -> None:
 
 def test_a_generation_never_goes_back() -> None:
     before = fold(made(), matches(generation=6), seen(), None, b.T0)
-    assert status(fold(before, matches(generation=2), seen(), None, b.later(hours=1))).generation == 6  # noqa: PLR2004
+    assert status(fold(before, matches(generation=2), seen(), None, b.later(hours=1))).generation == 6
 
 
 def test_ready_does_not_outlive_a_start_that_no_probe_has_seen() -> None:

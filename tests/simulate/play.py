@@ -1,0 +1,118 @@
+"""Hold one run: its dice, machines, specs and controllers, and what has happened so far."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+from reconciler.model.effect import Effect
+from tests.simulate import catalogue
+from tests.simulate.actors import Actors
+from tests.simulate.clocks import virtual_s
+from tests.simulate.controller import CURRENT, Controller
+from tests.simulate.disk import Disk
+from tests.simulate.editor import Editor
+from tests.simulate.host import SimHost
+from tests.simulate.machine import Machine
+from tests.simulate.swarm import Swarm
+from tests.simulate.trace import Tally, Trace
+from tests.simulate.watch import Violated
+
+
+class Play:
+    """Be one run of one seed.
+
+    Attributes:
+        weather: what goes wrong now; `Swarm({})` once everything is healed.
+        mutations: every effect that changed a host: when, where, what.
+        left_behind: files of sandboxes that no spec names any more, in the end.
+        last_removals: per controller, how many removals its last plan held.
+    """
+
+    def __init__(self, seed: int, *, swarm: Swarm, folder: Path) -> None:
+        self.seed = seed
+        self.swarm = self.weather = swarm
+        self.trace = Trace(hidden=str(folder))
+        self.tally = Tally()
+        self._dice: dict[str, random.Random] = {}
+        shape = self.dice("size")
+        self.hosts = catalogue.HOSTS[: shape.choice((1, 1, 2, 2, 3))]
+        self.latency_s = shape.choice((0.0, 0.02, 0.2, 1.0))
+        self.steps = shape.choice((2, 3, 4, 6))
+        self.machines = {name: Machine(name, self.dice(f"machine {name}")) for name in self.hosts}
+        self.editor = Editor(
+            self.dice("editor"),
+            self.hosts,
+            sandboxes_max=shape.choice((2, 2, 3, 3, 4, 4, 4, 6, 6, 15)),
+            with_sick=shape.random() < 0.3,
+        )
+        names = ("A", "B") if swarm["two_controllers"] or swarm["lock_broken"] else ("A",)
+        shared = shape.random() < 0.5
+        self.controllers = [Controller(self, name, folder / ("status" if shared else name)) for name in names]
+        self.actors = Actors(self)
+        self.mutations: list[tuple[float, str, Effect]] = []
+        self.last_removals: dict[str, int] = {}
+        self.violation: Violated | None = None
+        self.idle_disk = Disk()
+        self.kill_last_at: int | None = None
+        self.from_empty = False
+        self.state: dict[str, str] = {}
+        self.points = 0
+        self.left_behind: set[str] = set()
+
+    def dice(self, name: str) -> random.Random:
+        """Give the dice of one part of the run: each part has its own, so that one does not disturb another."""
+        found = self._dice.get(name)
+        if found is None:
+            found = self._dice[name] = random.Random(f"{self.seed} {name}")  # noqa: S311 - reproducible on purpose
+        return found
+
+    @property
+    def now_s(self) -> float:
+        """Give the virtual time."""
+        return virtual_s()
+
+    def later(self, seconds: float, do: Callable[[], object]) -> asyncio.TimerHandle:
+        """Do something after a while, whatever becomes of who asked for it; what it violates ends the run."""
+
+        def guarded() -> None:
+            try:
+                do()
+            except Violated as violated:
+                self.violation = self.violation or violated
+
+        return asyncio.get_running_loop().call_later(seconds, guarded)
+
+    def fault(self, kind: str, where: str, what: str) -> None:
+        """Note that something went wrong on purpose."""
+        self.tally[f"fault/{kind}"] += 1
+        self.trace.add("fault", f"{kind} {where} {what}")
+
+    def meddle(self) -> None:
+        """Let people do something right now, in the middle of whatever goes on."""
+        self.actors.meddle()
+
+    def demand(self, invariant: str, holds: bool, message: Callable[[], str] | str) -> None:  # noqa: FBT001
+        """Count one check of an invariant, and end the run when it does not hold."""
+        self.tally[f"checked/{invariant}"] += 1
+        if not holds:
+            raise self.fail(invariant, message if isinstance(message, str) else message())
+
+    def fail(self, invariant: str, message: str) -> Violated:
+        """Note the first violation, and give the exception that ends the run."""
+        violated = Violated(invariant, message)
+        self.violation = self.violation or violated
+        return violated
+
+    def land_all(self, machine: Machine) -> None:
+        """Let every effect happen that is still waiting for others to come first."""
+        controller = self.controllers[0]
+        controller.dead = False
+        SimHost(machine, controller).land_everything()
+
+    def disk(self) -> Disk:
+        """Give the disk of whichever controller's code runs."""
+        current = CURRENT.get()
+        return self.idle_disk if current is None else current.disk

@@ -1,0 +1,39 @@
+"""Put another function in the place of one of the product, for one run: mutants are substitutions, never branches."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+
+@contextlib.contextmanager
+def substituted(target: str, new: object) -> Iterator[None]:
+    """Let `target`, written `module:name` or `module:Class.name`, be `new` while the block runs.
+
+    A function is exchanged in every module of the product that knows it, under whatever name it was imported.
+    """
+    where, _, path = target.partition(":")
+    *outer, name = path.split(".")
+    place: Any = importlib.import_module(where)
+    for part in outer:
+        place = getattr(place, part)
+    old = getattr(place, name)
+    places = [(place, name)]
+    if not outer:
+        places += [
+            (module, bound)
+            for known, module in list(sys.modules.items())
+            if known.startswith(("reconciler.", "tests.simulate")) and module is not place
+            for bound, value in list(vars(module).items())
+            if value is old
+        ]
+    for holder, bound in places:
+        setattr(holder, bound, new)
+    try:
+        yield
+    finally:
+        for holder, bound in places:
+            setattr(holder, bound, old)
