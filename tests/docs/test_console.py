@@ -16,6 +16,7 @@ import pytest
 
 from tests.docs.pages import DOCS, PAGES, Block, blocks
 from tests.e2e.driver import Driver
+from tests.e2e.warm import Warm
 from tests.lab.config import HostOptions
 from tests.lab.host import LabHost
 
@@ -69,12 +70,12 @@ class Reader:
                 pattern = re.escape(self._meant(line)).replace("…", ".*")
                 assert any(re.fullmatch(pattern, one.strip()) for one in output.splitlines()), f"{line!r} in {said}"
 
-    def run(self, typed: str) -> tuple[int, str]:
-        """Run one line and give its status and all it said."""
+    def run(self, typed: str, *, fresh: bool = True) -> tuple[int, str]:
+        """Run one line and give its status and all it said; ours is started from nothing where it is `fresh`."""
         words = shlex.split(self._meant(typed))
         if words[0] == "reconcile":
             asks = typed.removeprefix("reconcile ").startswith(_ASKS) and "--yes" not in words
-            ran = self.driver.run(*words[1:], *(["--yes"] if asks else []))
+            ran = self.driver.run(*words[1:], *(["--yes"] if asks else []), fresh=fresh)
             return ran.exit, ran.stdout + ran.stderr
         if words[0] == "ssh":
             quiet = (
@@ -114,9 +115,9 @@ def _typed(text: str) -> Iterator[tuple[str, list[str], int]]:
 
 
 @pytest.fixture
-def reader(tmp_path: Path, box: LabHost) -> Iterator[Reader]:
+def reader(tmp_path: Path, box: LabHost, warm: Warm) -> Iterator[Reader]:
     """Give a reader with an empty folder, and the host cleared when they have done."""
-    driver = Driver(tmp_path, fleet="lab")
+    driver = Driver(tmp_path, fleet="lab", warm=warm)
     keys = driver.home / ".ssh"
     keys.mkdir(mode=0o700)
     shutil.copy(box.identity_file, keys / "id_ed25519")
@@ -137,8 +138,8 @@ def test_every_command_shown_does_what_is_shown(page: Path, reader: Reader) -> N
     else:
         for block in _files_of_the_tutorial():
             reader.write(block)
-        reader.run("reconcile host add box ops@192.0.2.10")
-        assert reader.run("reconcile apply")[0] == 0
+        reader.run("reconcile host add box ops@192.0.2.10", fresh=False)
+        assert reader.run("reconcile apply", fresh=False)[0] == 0
     reader.follow(page)
 
 

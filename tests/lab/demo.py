@@ -1,8 +1,7 @@
-"""Show a newcomer the whole tool on two real throw-away hosts: `make demo`.
+"""Show a newcomer the whole tool: `make demo`.
 
-Starts two hosts (an sshd and a dockerd each), applies the example fleet over SSH, removes a container behind the
-tool's back, shows and heals the drift, changes a spec, destroys, and takes everything down again. No service is
-installed and no Docker of yours is touched.
+On Debian, with root, on two real throw-away hosts (an sshd and a dockerd each) that are reached over SSH and taken down
+again; no service is installed and no Docker of yours is touched. Elsewhere on simulated hosts, after saying so.
 """
 
 import os
@@ -10,37 +9,34 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from tests.lab.__main__ import down, up
+from tests.lab.apt import machine_mirror
 from tests.lab.config import HostOptions
 from tests.lab.host import LabHost
 from tests.lab.images import IMAGES
-from tests.lab.missing import LabError
+from tests.lab.missing import LabError, LabMissing
+from tests.lab.packages import default_generation, is_here, programs
+from tests.lab.simulated import SimulatedStory
+from tests.lab.story import Story, say, show
 
-ROOT = Path(__file__).resolve().parents[2]
-_BOLD, _DIM, _OFF = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
+_ROOT = Path(__file__).resolve().parents[2]
+_FINE, _FAILED, _INTERRUPTED = 0, 2, 130
+_SUDO_REFUSED = 1  # what sudo itself ends with where it lets nobody in, and so nothing that we end with
+_ASKED = "--asked"  # somebody agreed to root already
+_NO_ROOT = "two Docker engines and their network bridges need root (get it: `sudo make demo`)"
+_STAND_IN = "What follows runs on simulated hosts in memory: a stand-in, no container is started."
 
 
-def say(text: str) -> None:
-    """Tell what comes next."""
-    sys.stdout.write(f"\n{_BOLD}# {text}{_OFF}\n")
-    sys.stdout.flush()
-
-
-class Demo:
-    """Hold one demonstration: its folder, its hosts and the specs that point at them."""
+class RealStory(Story):
+    """Hold two hosts of the lab, and the example fleet with them in place of its placeholders."""
 
     def __init__(self, folder: Path, hosts: list[LabHost]) -> None:
-        self.folder = folder
-        self.hosts = hosts
-        self.specs = folder / "specs"
-
-    def write_specs(self) -> None:
-        """Copy the example fleet, with these hosts in place of its placeholders."""
-        shutil.copytree(ROOT / "specs", self.specs)
-        for host in self.hosts:
+        super().__init__(folder)
+        self._hosts = {host.name: host for host in hosts}
+        shutil.copytree(_ROOT / "specs", self.specs)
+        for host in hosts:
             # A storage root is the operator's: it is there before the reconciler comes.
             (host.home / "data").mkdir()
             os.chown(host.home / "data", host.uid, host.uid)
@@ -59,108 +55,96 @@ spec:
   baseDir: {host.base_dir}
   storageRoots: {{data: {host.home}/data}}
 """
-            for host in self.hosts
+            for host in hosts
         ]
         (self.specs / "hosts.yaml").write_text("---\n".join(documents))
 
     def reconcile(self, *arguments: str) -> int:
-        """Run the command as a person would, and show the line that they would type."""
-        sys.stdout.write(f"{_BOLD}$ reconcile {' '.join(arguments)}{_OFF}\n")
-        sys.stdout.flush()
+        """Run the command in a process of its own."""
         environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-        done = subprocess.run(
-            [sys.executable, "-m", "reconciler", *arguments], cwd=self.folder, env=environment, check=False
-        )
-        return done.returncode
+        words = [sys.executable, *(["-B"] if sys.dont_write_bytecode else []), "-m", "reconciler", *arguments]
+        return subprocess.run(words, cwd=self.folder, env=environment, check=False).returncode
 
-    def expect(self, status: int, *arguments: str) -> None:
-        """Run the command and insist on its exit status."""
-        found = self.reconcile(*arguments)
-        if found != status:
-            raise LabError(f"reconcile {' '.join(arguments)} ended with {found}, expected {status}")
-
-    def edit(self, *, old: str, new: str) -> None:
-        """Change one line of a spec, and show it."""
-        path = self.specs / "sandboxes.yaml"
-        text = path.read_text()
-        if old not in text:
-            raise LabError(f"the example has no {old!r} any more")
-        path.write_text(text.replace(old, new, 1))
-        sys.stdout.write(f"{_DIM}  specs/sandboxes.yaml{_OFF}\n  - {old}\n  + {new}\n")
-
-    def run(self) -> None:
-        """Show everything, in the order in which a newcomer would ask for it."""
-        say("The specs say what should be. Checking them reaches no host:")
-        self.expect(0, "validate")
-        say("What would happen? Exit status 2 says: there are changes.")
-        self.expect(2, "plan", "--detailed-exitcode")
-        say("Do it. (--yes, because nobody is asked here.)")
-        self.expect(0, "apply", "--yes")
-        say("What is there now:")
-        self.expect(0, "status")
-        say("Plan again: after an apply there is nothing left to do. That is a promise.")
-        self.expect(0, "plan", "--detailed-exitcode")
-        say("Somebody removes a container behind our back:")
-        sys.stdout.write(f"{_BOLD}$ ssh h2 docker rm -f sbx-lab.worker.main{_OFF}\n")
-        self.hosts[1].docker("rm", "-f", "sbx-lab.worker.main")
-        self.expect(2, "plan", "--detailed-exitcode")
-        say("Heal it:")
-        self.expect(0, "apply", "--yes")
-        say("Change a spec: a new image and more memory.")
-        self.edit(old='image: "lab/web:1"}', new='image: "lab/web:2"}')
-        self.edit(old="resources: {memory: 64MiB}", new="resources: {memory: 96MiB}")
-        self.expect(2, "plan", "web-1", "--detailed-exitcode")
-        self.expect(0, "apply", "web-1", "--yes")
-        say("Take everything away again. Data under a storage root stays.")
-        self.expect(0, "destroy", "--all", "--yes")
-        self.expect(0, "status")
+    def remove_container(self, *, host: str, name: str) -> None:
+        """Remove a container with Docker's own command line."""
+        self._hosts[host].docker("rm", "-f", name)
 
 
 def main() -> int:
-    """Run the demonstration; give 0, or 1 with one line that says why not."""
-    if os.geteuid() != 0:
-        return _as_root()
-    began = time.monotonic()
+    """Run the demonstration; give 0, or another status with one line that says why not."""
+    try:
+        return _show(may_ask=_ASKED not in sys.argv)
+    except LabError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return _FAILED
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return _INTERRUPTED
+
+
+def _show(*, may_ask: bool) -> int:
+    """Show it on real hosts where this machine and its user let us, else on simulated ones."""
+    if os.geteuid() == 0:
+        try:
+            _show_real()
+        except LabMissing as missing:
+            _show_simulated(str(missing))
+        return _FINE
+    if may_ask and shutil.which("sudo") is not None and sys.stdin.isatty() and _agrees():
+        # -B: root leaves no compiled files in a checkout that is not root's.
+        words = ["sudo", sys.executable, "-B", "-m", "tests.lab.demo", _ASKED]
+        status = subprocess.run(words, cwd=_ROOT, check=False).returncode
+        if status != _SUDO_REFUSED:
+            return status
+    _show_simulated(_NO_ROOT)
+    return _FINE
+
+
+def _agrees() -> bool:
+    """Ask once."""
+    sys.stdout.write(
+        "The demo starts two Docker engines and two network bridges, and needs root for that. Go on? [y/N] "
+    )
+    sys.stdout.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _show_real() -> None:
+    """Show it on real hosts. Errors: `LabMissing` for what this machine lacks, `LabError` for what went wrong."""
+    _fetch_programs()
     folder = Path(tempfile.mkdtemp(prefix="reconciler-demo-", dir="/tmp"))
     folder.chmod(0o755)
     lab = folder / "lab"
     lab.mkdir()
-    hosts: list[LabHost] = []
     try:
         say("Starting two hosts: an sshd and a dockerd each, in worlds of their own.")
         hosts = up(lab, count=2, options=HostOptions(own_network=True, tied=True))
         for host in hosts:
             host.load_image(*IMAGES)
-            sys.stdout.write(f"  {host.name}: ssh port {host.ssh_port}, Docker {host.engine_version}\n")
-        demo = Demo(folder, hosts)
-        demo.write_specs()
-        demo.run()
-        say(f"That was all, in {time.monotonic() - began:.0f} s. Your turn: docs/tutorial/first-fleet.md")
-    except LabError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return 130
+            show(f"  {host.name}: ssh port {host.ssh_port}, Docker {host.engine_version}")
+        RealStory(folder, hosts).tell()
     finally:
-        say("Taking the hosts down.")
-        down(lab)
+        if (lab / "lab.json").exists():
+            say("Taking the hosts down.")
+            down(lab)
         shutil.rmtree(folder, ignore_errors=True)
-    return 0
 
 
-def _as_root() -> int:
-    """Ask once, then go on as root: bridges and engines need it."""
-    if shutil.which("sudo") is None or not sys.stdin.isatty():
-        sys.stderr.write("error: the demo starts two Docker engines and needs root\nhint: sudo make demo\n")
-        return 1
-    sys.stdout.write(
-        "The demo starts two Docker engines and two network bridges, and needs root for that. Go on? [y/N] "
-    )
-    sys.stdout.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        return 1
-    return subprocess.run(["sudo", sys.executable, "-m", "tests.lab.demo"], check=False).returncode
+def _fetch_programs() -> None:
+    """Fetch what the hosts are made of, where it is not here yet. Errors: `LabMissing`."""
+    generation = default_generation()
+    if not is_here(generation):
+        machine_mirror()  # asked before anything is said: it knows at once when there is nothing to fetch from
+        say("Fetching Docker and sshd from Debian's archive, once: about 250 MB on disk. Nothing is installed.")
+    programs(generation)
+
+
+def _show_simulated(why: str) -> None:
+    """Say in one line what is missing and what is shown instead, and show it. Errors: `LabError`."""
+    missing = " ".join(why.split()).rstrip(".")
+    show(f"No real hosts: {missing}. {_STAND_IN}")
+    with tempfile.TemporaryDirectory(prefix="reconciler-demo-") as folder:
+        SimulatedStory(Path(folder)).tell()
 
 
 if __name__ == "__main__":

@@ -8,8 +8,11 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlencode
 
 from tests.lab import network
 from tests.lab.command import run
@@ -121,6 +124,7 @@ class LabHost:
             folder,
             name=self.name,
             engine_root=self.programs.root,
+            ports=network.ports_of(facts.number),
             own_network=facts.own_network,
             tied=options.tied,
         )
@@ -159,6 +163,24 @@ class LabHost:
         """Run Docker's command line against this host and return its output. Errors: `LabError`."""
         env = {**self.programs.env, "HOME": str(self.home), "DOCKER_CONFIG": str(self._folder / "cli")}
         return run([self.programs.find("docker"), "-H", f"unix://{self.docker_socket}", *words], env=env)
+
+    def engine(self, method: str, path: str, **query: str) -> Any:
+        """Ask the engine itself, a hundred times cheaper than `docker()`, and return its JSON. Errors: `LabError`."""
+        connection = _EngineConnection(self.docker_socket)
+        try:
+            connection.request(method, f"{path}?{urlencode(query)}")
+            answer = connection.getresponse()
+            said = answer.read()
+        finally:
+            connection.close()
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise LabError(f"{method} {path}: {answer.status} {said.decode(errors='replace').strip()}")
+        return json.loads(said) if said else None
+
+    def containers(self, **query: str) -> list[dict[str, Any]]:
+        """Return what the engine says of its containers, whatever their state: `Id`, `Names` with a `/`, `State`, …"""
+        listed: list[dict[str, Any]] = self.engine("GET", "/containers/json", all="true", **query)
+        return listed
 
     def run(self, *words: str | Path) -> str:
         """Run a command on the host as root, without SSH, and return its output. Errors: `LabError`."""
@@ -291,6 +313,20 @@ class LabHost:
         except LabError as late:
             said = log.read_text(errors="replace")[-1500:] if log.exists() else "(nothing)"
             raise LabError(f"{late}; the end of its log:\n{said}") from late
+
+
+class _EngineConnection(HTTPConnection):
+    """Reach an engine by its socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("engine", timeout=60)
+        self._path = str(path)
+
+    def connect(self) -> None:
+        """Connect to the socket."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
 
 
 def _greets(address: str, port: int) -> bool:

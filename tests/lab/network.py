@@ -2,6 +2,7 @@
 
 Host number N has the bridge `rlabN` with 172.30.N.1/24, and 172.31.N.0/24 for networks made by its engine.
 With a network of its own, `rlabN` is a cable to it: 172.29.N.1 on this machine, 172.29.N.2 on the host.
+Its engine has ports of its own to choose from: engines that share a network know nothing of each other's choices.
 """
 
 import re
@@ -15,11 +16,17 @@ from tests.lab.world import World
 
 _NUMBERS = range(1, 250)
 _INSIDE = "eth0"
+_PORT_FIRST, _PORTS = 10_000, 32  # below those that tests name, and those that the kernel gives to clients
 
 
 def link_name(number: int) -> str:
     """Return the name of host N's link on this machine."""
     return f"rlab{number}"
+
+
+def ports_of(number: int) -> range:
+    """Return the ports that host N's engine chooses from when it may choose."""
+    return range(_PORT_FIRST + _PORTS * number, _PORT_FIRST + _PORTS * (number + 1))
 
 
 def claim_number(programs: Programs, *, own_network: bool) -> int:

@@ -32,6 +32,7 @@ _TOOLS: Mapping[str, str] = {
     "ip": "iproute2",
     "strace": "strace",
 }
+_REGISTRY = "docker-registry"
 # Suite -> packages. Debian 12's runc serves both generations; tini is what `init: true` runs in a container.
 _ENGINES: Mapping[Generation, Mapping[str, Sequence[str]]] = {
     "bookworm": {"bookworm": ("docker.io", "containerd", "runc", "tini")},
@@ -77,12 +78,22 @@ def default_generation() -> Generation:
     return "path" if all(shutil.which(name, path=path) for name in _PATH_PROGRAMS) else "bookworm"
 
 
+def is_here(generation: Generation) -> bool:
+    """Tell whether the programs of a generation are here, so that none has to be fetched."""
+    return all(_is_filled(cache_folder() / name) for name in _sets(generation))
+
+
+def _sets(generation: Generation) -> list[str]:
+    """Name the sets of packages that a generation is made of."""
+    return ["tools"] if generation == "path" else ["tools", generation]
+
+
 def programs(generation: Generation) -> Programs:
     """Return the programs of a generation, fetching what is not here yet. Errors: `LabMissing`.
 
     Safe when several processes ask at once. About 1 ms when all is here.
     """
-    folders = [_filled("tools"), *([] if generation == "path" else [_filled(generation)])]
+    folders = [_filled(name) for name in _sets(generation)]
     bins = [folder / "root" / part for folder in reversed(folders) for part in _BIN_FOLDERS]
     libraries = [path for folder in folders for path in _library_folders(folder) if path.is_dir()]
     found = Programs(
@@ -107,6 +118,12 @@ def tools() -> Programs:
         library_path=":".join(str(path) for path in _library_folders(folder)) if _needs_libraries([folder]) else "",
         root=None,
     )
+
+
+def registry() -> Path:
+    """Return the program that serves images, fetching it where it is not here yet. Errors: `LabMissing`."""
+    found = shutil.which(_REGISTRY, path=_machine_path())
+    return Path(found) if found else _filled("registry") / f"root/usr/bin/{_REGISTRY}"
 
 
 def _machine_path() -> str:
@@ -144,7 +161,13 @@ def _fill(folder: Path, name: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     root = folder / "root"
     root.mkdir(parents=True)
-    missing = _fetch_tools(root) if name == "tools" else _fetch_engine(name, root)
+    match name:
+        case "tools":
+            missing = _fetch_tools(root)
+        case "registry":
+            missing = _fetch(_suite("bookworm"), [_REGISTRY], root)
+        case _:
+            missing = _fetch_engine(name, root)
     stamp = {"format": _FORMAT, "needs_libraries": missing}
     partial = folder / "filled.json.partial"
     partial.write_text(json.dumps(stamp))

@@ -15,13 +15,14 @@ _CHUNK_BYTES = 16384
 
 
 class Proxy:
-    """Forward connections from `127.0.0.1:port` to a target, as long as nobody tells it otherwise.
+    """Forward connections from `listen:port` to a target, as long as nobody tells it otherwise.
 
     An async context manager; every connection is cut at its end. `passed_bytes` counts both directions over all
     connections; `delay_s` holds back each piece, each way.
     """
 
-    def __init__(self, address: str, port: int, *, delay_s: float = 0) -> None:
+    def __init__(self, address: str, port: int, *, delay_s: float = 0, listen: str = "127.0.0.1") -> None:
+        self.listen = listen
         self.port = 0
         self.delay_s = delay_s
         self.passed_bytes: dict[Direction, int] = {"up": 0, "down": 0}
@@ -33,7 +34,7 @@ class Proxy:
         self._links: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, self.listen, 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -18,9 +18,12 @@ from tests.lab.command import run
 from tests.lab.missing import LabError, LabMissing
 
 # The init: give the world its own /etc (a copy in memory, so that users made here exist nowhere else) and its
-# own /run, then reap orphans until told to end, or until the lifeline on descriptor 0 is cut.
+# own /run, then reap orphans until told to end, or until the lifeline on descriptor 0 is cut. The range of ports is
+# what an engine reads to publish a port of its own choice: the kernel goes by the real file.
 _INIT = """set -eu
 folder=$1 name=$2 engine=$3
+echo $5 >"$folder/ports"
+mount --bind "$folder/ports" /proc/sys/net/ipv4/ip_local_port_range
 mkdir -p "$folder/etc"
 mount -t tmpfs -o mode=755 tmpfs "$folder/etc"
 cp -a /etc/. "$folder/etc/"
@@ -66,17 +69,18 @@ class World:
 
     @classmethod
     def start(
-        cls, folder: Path, *, name: str, engine_root: Path | None, own_network: bool, tied: bool
+        cls, folder: Path, *, name: str, engine_root: Path | None, ports: range, own_network: bool, tied: bool
     ) -> tuple["World", str]:
         """Start a world whose files are below `folder`; return it with the storage driver that works there.
 
-        A `tied` world ends when this process does. Errors: `LabMissing` where name spaces are refused.
+        Its engine publishes on `ports` where it may choose. A `tied` world ends when this process does.
+        Errors: `LabMissing` where name spaces are refused.
         """
         spaces = ["--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
         spaces += ["--propagation", "slave", *(["--net"] if own_network else [])]
         (folder / "init.sh").write_text(_INIT)
         words = ["unshare", *spaces, "--", "sh", str(folder / "init.sh"), str(folder), name]
-        words += [str(engine_root or "none"), "tied" if tied else "free"]
+        words += [str(engine_root or "none"), "tied" if tied else "free", f"{ports[0]} {ports[-1]}"]
         with (folder / "init.log").open("wb") as log:
             parent = subprocess.Popen(
                 words,
