@@ -24,6 +24,7 @@ import pytest
 
 _ROOT = Path(__file__).parents[2]
 _REQUEST_MAX = 1 << 20
+_LOADED_S = 120  # to load everything the first time, on a busy machine
 _ENV = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "PYTHONPATH": str(_ROOT)}
 
 
@@ -57,10 +58,11 @@ class Warm:
                 request = json.dumps({"words": list(words), "cwd": str(cwd), "env": dict(env)}).encode()
                 fds = [theirs.fileno(), *(stream.fileno() for stream in streams)]
                 socket.send_fds(self._asks, [request], fds)
+            answers.settimeout(_LOADED_S)
+            pid = int.from_bytes(answers.recv(4, socket.MSG_WAITALL))
+            assert pid, "the process that waits with everything loaded has ended"
             answers.settimeout(timeout_s)
-            pid = 0
             try:
-                pid = int.from_bytes(answers.recv(4, socket.MSG_WAITALL))
                 status = answers.recv(1)
             except TimeoutError:
                 os.kill(pid, signal.SIGKILL)
