@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.9
+# Tests wait for hosts as much as they compute.
+WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 2 )))
 
 .DEFAULT_GOAL := help
 .PHONY: help venv check test demo bench lock clean
@@ -27,7 +29,7 @@ check: venv ## Format, lint, types, import contracts, generated files: reads onl
 	$(BIN)/python docs/generate.py --check
 
 test: venv ## Every test; the real hosts among them need root on Debian
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 demo: venv ## The whole tool on real throw-away hosts; on simulated ones where those cannot be had
 	$(BIN)/python -m tests.lab.demo

@@ -29,6 +29,7 @@ from reconciler.record.journal import Journal
 from reconciler.record.store import Loaded, StatusStore
 
 LOCK_POLL_S = 0.1
+_ENDINGS = frozenset({Verb.DESTROY, Verb.FORGET, Verb.REAP})
 
 Planner = Callable[[Desired, Observed, Records, PlanRequest], Plan]
 
@@ -188,7 +189,7 @@ async def _ask_the_others(
     known = {name: status.ready_run for name, status in planned.statuses.sandboxes.items()}
     done = {item.id for item in ended.actions if item.end == "done"} if ended is not None else set()
     runs = {item.sandbox: item.run for item in made.matched if item.bucket is Bucket.MATCHING}
-    runs |= {item.sandbox: item.run for item in made.actions if item.verb is Verb.ADOPT or item.id in done}
+    runs |= {item.sandbox: item.run for item in made.actions if _leaves_it_running(item, done)}
     asked_already = {item.sandbox: _waited_for(item) for item in made.actions}
     wanted = [
         want
@@ -198,6 +199,11 @@ async def _ask_the_others(
     ]
     proved = frozenset(name for name, run in runs.items() if run and known.get(name) == run)
     return await ask_readiness(wanted, fleet=made.fleet, readers=sighting.readers, now=clock.now, proved=proved)
+
+
+def _leaves_it_running(action: Action, done: set[str]) -> bool:
+    """Tell whether the sandbox is meant to run after an action: not one that is taken away or merely forgotten."""
+    return action.verb is Verb.ADOPT or (action.id in done and action.verb not in _ENDINGS)
 
 
 def _waited_for(action: Action) -> frozenset[str]:

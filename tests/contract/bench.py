@@ -337,12 +337,10 @@ class LabBench(Bench):
 
     def clear(self) -> None:
         # By full id: one test names a container like another's short id.
-        containers = self.lab.docker("ps", "--all", "--quiet", "--no-trunc").split()
-        if containers:
-            self.lab.docker("rm", "--force", "--volumes", *containers)
-        networks = self.lab.docker("network", "ls", "--quiet", "--no-trunc", "--filter", "type=custom").split()
-        if networks:
-            self.lab.docker("network", "rm", *networks)
+        for seen in self.lab.containers():
+            self.lab.engine("DELETE", f"/containers/{seen['Id']}", force="true", v="true")
+        for network in self.lab.engine("GET", "/networks", filters='{"type": ["custom"]}'):
+            self.lab.engine("DELETE", f"/networks/{network['Id']}")
 
     def _as_user(self, script: str) -> None:
         uid = str(self.lab.uid)

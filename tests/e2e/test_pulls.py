@@ -173,7 +173,7 @@ async def test_a_registry_that_dies_in_mid_pull_leaves_the_old_container_running
         failed.expect(1)
         error = _error(failed)
         assert error["code"] == "E_IMAGE"
-        assert error["hint"] == "is its registry up, and reachable from the host?"
+        assert error["hint"] == "is its registry up, and reachable from the host?", error["@message"]
         assert "lab/big:1 could not be pulled: " in error["@message"]
         assert run_of(pulling, host) == before, "nothing is stopped before its successor's image is there"
         assert _page(pulling, host) == "app 1\n"

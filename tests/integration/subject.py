@@ -58,8 +58,8 @@ class Subject:
     @property
     def target(self) -> Existing:
         """Aim at the container that bears the name now, or at none that there is."""
-        found = self.lab.docker("ps", "--all", "--no-trunc", "--quiet", "--filter", f"name=^{self.name}$").strip()
-        return Existing(found or "0" * 64, self.name, self.sandbox.uid)
+        named = [seen["Id"] for seen in self.lab.containers() if f"/{self.name}" in seen["Names"]]
+        return Existing(named[0] if named else "0" * 64, self.name, self.sandbox.uid)
 
     def creation(self, *, attempt: str = "a-1", **over: object) -> CreateContainer:
         given = {"name": "main", "image": BUSYBOX, "command": ("sleep", "86400"), "restart": "no", "stop_grace_s": 0}

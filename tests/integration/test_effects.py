@@ -50,9 +50,8 @@ pytestmark = pytest.mark.lab
 
 
 def holds(lab: LabHost, effect: Effect, name: str) -> bool:
-    """Ask the host itself, with Docker's own command line, whether an effect happened."""
-    found = lab.docker("ps", "--all", "--no-trunc", "--format", "{{.Names}} {{.State}}").split("\n")
-    state = next((line.split()[1] for line in found if line.split()[:1] == [name]), None)
+    """Ask the engine itself whether an effect happened."""
+    state = next((seen["State"] for seen in lab.containers() if f"/{name}" in seen["Names"]), None)
     match effect:
         case CreateContainer():
             return state is not None
@@ -93,7 +92,7 @@ async def test_a_link_cut_anywhere_never_makes_an_outcome_a_lie(
         if kind is StartContainer:
             # One that has run before is described at greater length than one that has not.
             lab.docker("start", subject.name)
-            lab.docker("stop", "--time", "0", subject.name)
+            lab.engine("POST", f"/containers/{subject.name}/stop", t="0")
         effect = aimed()
         async with changing(access) as host:
             before = proxy.passed_bytes[direction]
@@ -102,7 +101,7 @@ async def test_a_link_cut_anywhere_never_makes_an_outcome_a_lie(
         # The change itself, after the reads that check its target, is in the last few hundred bytes.
         for cut in sorted({*range(1, whole, whole // 6), *range(max(1, whole - 500), whole, 50)}):
             if kind is StartContainer:
-                lab.docker("stop", "--time", "0", subject.name)
+                lab.engine("POST", f"/containers/{subject.name}/stop", t="0")
             await prepare()
             effect = aimed()
             async with changing(access) as host:

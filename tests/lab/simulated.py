@@ -24,7 +24,7 @@ from reconciler.host.memory.world import World
 from reconciler.model.desired import HostDesired
 from reconciler.passes import Answer, Planned, Question, Setting, apply_pass, plan_pass
 from reconciler.plan import Selection
-from reconciler.show.outcome_text import outcome_page
+from reconciler.show.outcome_text import not_ready_page, outcome_page
 from reconciler.show.plan_text import plan_page
 from tests.lab.images import IMAGES
 from tests.lab.missing import LabError
@@ -123,10 +123,13 @@ class SimulatedStory(Story):
             interrupt=Interrupt(),
         )
         passed = asyncio.run(apply_pass(question, setting))
-        if passed.ended is None:
-            return exits.FINE
-        report.show(outcome_page(passed.planned.plan, passed.ended, deltas=True))
-        return exits.FINE if all(action.end == "done" for action in passed.ended.actions) else exits.ERROR
+        ended = passed.ended
+        if ended is not None:
+            report.show(outcome_page(passed.planned.plan, ended, deltas=True))
+        if passed.not_ready:
+            report.show(not_ready_page(passed.not_ready))
+        is_fine = not passed.not_ready and (ended is None or all(action.end == "done" for action in ended.actions))
+        return exits.FINE if is_fine else exits.ERROR
 
     def _agree(self, planned: Planned) -> Answer:
         self._show_plan(planned)

@@ -58,8 +58,9 @@ def run_at_terminal(
 
 def _read_some(terminal: int, *, timeout_s: float) -> bytes:
     """Read what a terminal shows; nothing once its other end is closed, or after this long a silence."""
-    ready, _, _ = select.select([terminal], [], [], timeout_s)
-    if not ready:
+    shown = select.poll()  # not select(), which knows no descriptor above 1023
+    shown.register(terminal, select.POLLIN)
+    if not shown.poll(timeout_s * 1000):
         return b""
     try:
         return os.read(terminal, 4096)

@@ -28,7 +28,8 @@ _NO_PASS = re.compile(
 )
 _LATER = re.compile(
     r"toomanyrequests|timeout|timed out|connection refused|connection reset|no such host|temporary failure|"
-    r"unexpected EOF|EOF$|50\d (?:Bad Gateway|Service Unavailable|Gateway)|network is unreachable|i/o error",
+    r"unexpected EOF|EOF$|short read|broken pipe|layer verification failed|"
+    r"50\d (?:Bad Gateway|Service Unavailable|Gateway)|network is unreachable|i/o error",
     re.IGNORECASE,
 )
 
