@@ -282,6 +282,7 @@ async def _look(
         now=clock.now,
         only=question.only,
         with_facts=with_facts,
+        with_tags=question.request.updates_images,
     )
 
 

@@ -40,6 +40,9 @@ def apply(
     json_lines: JsonLines = False,
     allow_destroy: AllowDestroy = None,
     accept_revision: AcceptRevision = None,
+    update_images: Annotated[
+        bool, typer.Option("--update-images", help="Take what tags name in their registries now.")
+    ] = False,
     lock_timeout: LockTimeout = 0,
 ) -> int:
     """Bring hosts to the state that the specs say; ask first.
@@ -55,8 +58,9 @@ def apply(
     file = _plan_file(targets or [])
     ground = lay_ground(specs, status)
     if file is not None:
-        if on or exclude or allow_destroy is not None:
-            raise UsageError("a saved plan is applied as it is: it takes no --on, --exclude or --allow-destroy")
+        if on or exclude or allow_destroy is not None or update_images:
+            options = "--on, --exclude, --allow-destroy or --update-images"
+            raise UsageError(f"a saved plan is applied as it is: it takes no {options}")
         saved = load_plan(file)
         if saved.fleet != ground.desired.fleet:
             message = f"{file} is a plan of fleet {saved.fleet}, these specs are of fleet {ground.desired.fleet}"
@@ -64,12 +68,18 @@ def apply(
         ground = msgspec.structs.replace(ground, pass_id=saved.pass_id)
         hosts = frozenset(saved.basis) or None
         selection = Selection(names=frozenset(item.sandbox for item in saved.actions), hosts=hosts)
-        question = question_of(ground, selection, accepted=accept_revision)
+        question = question_of(ground, selection, updates_images=saved.updates_images, accepted=accept_revision)
         # Only what a person allowed when it was made lifts the budget now: saving a refused plan is no permission.
         request = msgspec.structs.replace(question.request, removals_allowed=saved.removals_allowed)
         return carry(ground, msgspec.structs.replace(question, request=request), manner, saved=saved)
     selection = select_on(ground, names=targets, on=on, exclude=exclude)
-    question = question_of(ground, selection, removals_allowed=allow_destroy, accepted=accept_revision)
+    question = question_of(
+        ground,
+        selection,
+        removals_allowed=allow_destroy,
+        updates_images=update_images,
+        accepted=accept_revision,
+    )
     return carry(ground, question, manner)
 
 

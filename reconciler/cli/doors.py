@@ -30,7 +30,7 @@ class RealDoors:
 
     def reader(self, host: HostDesired) -> Reader:
         """Give a host through a client that cannot mutate."""
-        return RedactedReader(open_reader(host.access, gate=self._gate), self._redactor)
+        return RedactedReader(open_reader(host.access, gate=self._gate, registries=self._registries), self._redactor)
 
     def host(self, host: HostDesired) -> Host:
         """Give a host that effects may be sent to."""

@@ -83,6 +83,7 @@ def question_of(
     *,
     removals_allowed: int | None = None,
     destroying: frozenset[str] = frozenset(),
+    updates_images: bool = False,
     accepted: list[str] | None = None,
 ) -> Question:
     """Ask for a pass over this ground; `accepted` are commits that a person vouches for."""
@@ -99,6 +100,7 @@ def question_of(
             secrets=read_secrets(ground.desired),
             selection=selection,
             destroying=destroying,
+            updates_images=updates_images,
             removals_allowed=removals_allowed,
         ),
         ancestors=ancestors_of(ground.specs, accepted or []),

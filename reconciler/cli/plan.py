@@ -52,6 +52,9 @@ def plan(
     ] = False,
     allow_destroy: AllowDestroy = None,
     accept_revision: AcceptRevision = None,
+    check_images: Annotated[
+        bool, typer.Option("--check-images", help="Ask registries which tags have moved, and plan to take them.")
+    ] = False,
 ) -> int:
     """Show what apply would do, and why.
 
@@ -63,7 +66,13 @@ def plan(
         raise UsageError("--json is a stream of lines and --output one document: give one of the two")
     ground = lay_ground(specs, status)
     selection = select_on(ground, names=names, on=on, exclude=exclude)
-    question = question_of(ground, selection, removals_allowed=allow_destroy, accepted=accept_revision)
+    question = question_of(
+        ground,
+        selection,
+        removals_allowed=allow_destroy,
+        updates_images=check_images,
+        accepted=accept_revision,
+    )
     planned = asyncio.run(_plan(ground, question))
     report.warn(planned.warnings)
     if out is not None:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from reconciler.host.way.dial import Gate
     from reconciler.model.access import HostAccess
 
-__all__ = ["open_gate", "open_host", "open_reader"]
+RegistryAccount = tuple[str, str, str]
+"""Host, user name and password."""
+
+__all__ = ["RegistryAccount", "open_gate", "open_host", "open_reader"]
 
 
 def open_gate() -> Gate:
@@ -27,11 +30,11 @@ def open_gate() -> Gate:
     return Gate()
 
 
-def open_reader(access: HostAccess, *, gate: Gate) -> Reader:
-    """Give a host that can only be read."""
+def open_reader(access: HostAccess, *, gate: Gate, registries: tuple[RegistryAccount, ...] = ()) -> Reader:
+    """Give a host that can only be read. Arguments as for `open_host`."""
     from reconciler.host.real import DockerReaderHost  # noqa: PLC0415  # same
 
-    return DockerReaderHost(access, gate=gate)
+    return DockerReaderHost(access, gate=gate, registries=registries)
 
 
 def open_host(
@@ -39,7 +42,7 @@ def open_host(
     *,
     gate: Gate,
     clock: Callable[[], datetime],
-    registries: tuple[tuple[str, str, str], ...] = (),
+    registries: tuple[RegistryAccount, ...] = (),
 ) -> Host:
     """Give a host that can be read and changed.
 
@@ -47,8 +50,7 @@ def open_host(
         access: how to reach it.
         gate: bounds the logins of the whole process.
         clock: the controller's.
-        registries: (host, username, password) of each registry that pulls may log in to; sent with a pull, stored
-            nowhere.
+        registries: each registry that may be logged in to; sent with a question or a pull, stored nowhere.
     """
     from reconciler.host.real import DockerHost  # noqa: PLC0415  # same
 

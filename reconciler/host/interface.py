@@ -28,12 +28,15 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         fleet: containers, networks and volumes with this fleet's label, or a name it derives, are read in full.
         images: references whose facts are wanted besides those of the containers.
+        tags: references whose registries are asked what they name now, through the host's own engine. Those of images
+            that no registry gave out are not asked.
         paths: absolute paths to report on.
         hashed: those of `paths` whose content is to be hashed.
     """
 
     fleet: str
     images: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     hashed: tuple[str, ...] = ()
 

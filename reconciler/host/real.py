@@ -11,6 +11,8 @@ import msgspec
 
 from reconciler.errors import HostError, ReadFailed
 from reconciler.host.docker.decode import decode_container, decode_image, decode_list, decode_networks, decode_volumes
+from reconciler.host.docker.refusals import words_of
+from reconciler.host.docker.registry import RegistryLogin, find_login
 from reconciler.host.docker.replies import InfoReply, read_reply
 from reconciler.host.files.look import FilesSeen, look_at_files
 from reconciler.host.foreign import DockerRefused
@@ -24,6 +26,7 @@ from reconciler.model.observed import (
     ImageFact,
     Neighbour,
     SeenContainer,
+    TagUnknown,
 )
 from reconciler.model.ownership import is_of_fleet
 from reconciler.model.text import bind, printable
@@ -60,11 +63,13 @@ class DockerReaderHost:
     Args:
         access: how to reach it. `base_dir` may begin with `${host.home}`.
         gate: bounds the logins of the whole process.
+        registries: (host, username, password) of each registry that may be logged in to.
     """
 
-    def __init__(self, access: HostAccess, *, gate: Gate) -> None:
+    def __init__(self, access: HostAccess, *, gate: Gate, registries: tuple[tuple[str, str, str], ...] = ()) -> None:
         self._access = access
         self._gate = gate
+        self._logins = tuple(RegistryLogin(host=one[0], username=one[1], password=one[2]) for one in registries)
         self._link: Link | None = None
         self._dialling = asyncio.Lock()
         self._facts: EngineFacts | None = None
@@ -97,6 +102,9 @@ class DockerReaderHost:
                 ours = tuple(one for one in everyone if is_of_fleet(one.name, one.labels, fleet=question.fleet))
                 seen = await self._inspect(read, ours)
                 images = await self._images(read, sorted({one.image_id for one in seen}))
+                known_here = await asked
+                pulled = [one for one in question.tags if _was_given_out(known_here.get(one))]
+                tags = await self._tags(read, pulled)
         except ExceptionGroup as failed:
             raise first_failure(failed) from failed
         known = {one.full_id for one in ours}
@@ -116,7 +124,8 @@ class DockerReaderHost:
                 for one in decode_volumes({"Volumes": volumes.result()}, host=self.name)
                 if is_of_fleet(one.name, one.labels, fleet=question.fleet)
             ),
-            images={**images, **asked.result()},
+            images={**images, **known_here},
+            tags=tags,
             paths=files.result().paths,
             markers=files.result().markers,
             taken_ports={port: one.name for one in everyone for port in one.ports},
@@ -257,6 +266,22 @@ class DockerReaderHost:
         asked = tuple(dict.fromkeys(references))
         return dict(zip(asked, await together([one(reference) for reference in asked]), strict=True))
 
+    async def _tags(self, read: DockerReader, references: Iterable[str]) -> dict[str, str | TagUnknown]:
+        """Ask registries what tags name now. A registry that does not tell makes no host unreadable."""
+        slots = asyncio.Semaphore(INSPECTS)
+
+        async def one(reference: str) -> str | TagUnknown:
+            async with slots:
+                try:
+                    return await read.registry_digest(reference, login=find_login(reference, self._logins))
+                except DockerRefused as refused:
+                    return TagUnknown(words_of(refused))
+                except ReadFailed as failed:
+                    return TagUnknown(failed.message)
+
+        asked = tuple(dict.fromkeys(references))
+        return dict(zip(asked, await together([one(reference) for reference in asked]), strict=True))
+
     async def _asked(self, call: Awaitable[T]) -> T:
         """Await a read; what the engine refuses to answer is a failed read."""
         try:
@@ -269,9 +294,8 @@ class DockerHost(DockerReaderHost):
     """Read and change one host.
 
     Args:
-        access, gate: as for `DockerReaderHost`.
+        access, gate, registries: as for `DockerReaderHost`.
         clock: the controller's clock, for what the lock shows to those who find it taken.
-        registries: (host, username, password) of each registry that pulls may log in to.
     """
 
     def __init__(
@@ -282,9 +306,8 @@ class DockerHost(DockerReaderHost):
         clock: Callable[[], datetime],
         registries: tuple[tuple[str, str, str], ...] = (),
     ) -> None:
-        super().__init__(access, gate=gate)
+        super().__init__(access, gate=gate, registries=registries)
         self._clock = clock
-        self._registries = registries
         self._images_known: dict[str, ImageFact] = {}
         self._lease: Lease | None = None
         self._leased: Link | None = None
@@ -303,8 +326,7 @@ class DockerHost(DockerReaderHost):
 
     async def effect(self, effect: Effect, *, secrets: dict[str, str], progress: Progress | None = None) -> Outcome:
         """Do one effect over the connection that holds the lock. Never raises."""
-        from reconciler.host.docker.writer import RegistryLogin  # noqa: PLC0415  # plan and status change nothing
-        from reconciler.host.effects.engine import Engine  # noqa: PLC0415  # same
+        from reconciler.host.effects.engine import Engine  # noqa: PLC0415  # plan and status change nothing
         from reconciler.host.effects.perform import perform  # noqa: PLC0415  # same
         from reconciler.host.files.change import HostFiles  # noqa: PLC0415  # same
 
@@ -323,7 +345,7 @@ class DockerHost(DockerReaderHost):
                 write=await link.writer(),
                 images=self._images_known,
                 is_held=is_held,
-                logins=tuple(RegistryLogin(host=one[0], username=one[1], password=one[2]) for one in self._registries),
+                logins=self._logins,
                 progress=progress,
             )
         except HostError as error:
@@ -345,6 +367,11 @@ class DockerHost(DockerReaderHost):
         link = await self._reach()
         read, write = await link.reader(), await link.writer()
         return await self._asked(ask(probe, container, link=link, read=read, write=write))
+
+
+def _was_given_out(image: ImageFact | ImageAbsent | None) -> bool:
+    """Tell whether a registry may know the image: not one that was built or loaded on the host."""
+    return not isinstance(image, ImageFact) or bool(image.digests)
 
 
 def _identity(files: FilesSeen, facts: EngineFacts) -> HostIdentity:

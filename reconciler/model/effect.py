@@ -66,9 +66,10 @@ class DropPath(msgspec.Struct, frozen=True, tag="drop_path"):
 
 
 class PullImage(msgspec.Struct, frozen=True, tag="pull_image"):
-    """Make an image present, by reference."""
+    """Make an image present, by reference; one that is there is pulled again where it lacks `digest`."""
 
     reference: str
+    digest: str | None = None
 
 
 class CreateVolume(msgspec.Struct, frozen=True, tag="create_volume"):

@@ -40,6 +40,7 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
         origin: `spec`, or `adhoc` for what a command made.
         phase: `expired` keeps a sandbox absent until its spec changes.
         adopted: resources taken over by `adopt`, key to full id: proof where labels cannot be added.
+        files: what we put into the sandbox's folder, by paths below it: what no spec names any more goes.
     """
 
     version: int = 1
@@ -57,6 +58,7 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
     origin: Literal["spec", "adhoc"] = "spec"
     phase: Literal["present", "expired"] = "present"
     adopted: dict[str, str] = {}
+    files: tuple[str, ...] = ()
 
 
 def read_marker(content: str) -> Marker | str:
@@ -75,7 +77,7 @@ def read_marker(content: str) -> Marker | str:
 
 def _absurdity(marker: Marker) -> str | None:
     """Say what in a marker no version of this program can have written."""
-    texts = (marker.fleet, marker.sandbox, marker.intent, marker.revision, marker.run, *marker.adopted)
+    texts = (marker.fleet, marker.sandbox, marker.intent, marker.revision, marker.run, *marker.adopted, *marker.files)
     if any(len(text) > _TEXT_MAX for text in texts):
         return f"a text in it is longer than {_TEXT_MAX} characters"
     if not _UID.fullmatch(marker.uid):
@@ -89,7 +91,14 @@ def _absurdity(marker: Marker) -> str | None:
         return f"its ttl is {_number(marker.ttl_s)} s, not 0 s to 100 years"
     if not all(is_full_id(full_id) for full_id in marker.adopted.values()):
         return "what it says was adopted is not named by full ids of 64 hex digits"
+    if not all(_is_below(path) for path in marker.files):
+        return "a file that it names is not one below the sandbox's folder"
     return None
+
+
+def _is_below(path: str) -> bool:
+    """Tell whether a path is one of a file below the folder, and not the marker itself."""
+    return path != MARKER_NAME and not {"", ".", ".."}.intersection(path.split("/")) and "\0" not in path
 
 
 def _number(number: int) -> str:

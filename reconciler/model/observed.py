@@ -73,9 +73,15 @@ class HostIdentity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImageFact(msgspec.Struct, frozen=True, kw_only=True, tag="image"):
-    """Hold what an image brings along. `id` is `sha256:…`."""
+    """Hold what an image brings along.
+
+    Attributes:
+        id: `sha256:…`.
+        digests: `sha256:…` under which registries gave it out; none for one that was built or loaded.
+    """
 
     id: str
+    digests: tuple[str, ...] = ()
     env: dict[str, str] = {}
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
@@ -88,6 +94,12 @@ class ImageFact(msgspec.Struct, frozen=True, kw_only=True, tag="image"):
 
 class ImageAbsent(msgspec.Struct, frozen=True, tag="absent"):
     """Say that the host answered and has no such image."""
+
+
+class TagUnknown(msgspec.Struct, frozen=True, tag="tag_unknown"):
+    """Say why a registry did not tell what a tag names now."""
+
+    why: str
 
 
 class Live(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,6 +217,7 @@ class HostView(msgspec.Struct, frozen=True, kw_only=True):
         containers: every container with this fleet's labels or a name that this fleet derives, inspected.
         neighbours: all other containers, from the list.
         images: facts by image id of `containers`, and by each reference that was asked.
+        tags: by each reference whose registry was asked, the digest that it names there now.
         paths: what stands at each path that was asked, by path.
         markers: the folders under baseDir.
         taken_ports: published `bind:port/proto` to the name of the container that holds it.
@@ -218,6 +231,7 @@ class HostView(msgspec.Struct, frozen=True, kw_only=True):
     networks: tuple[SeenNetwork, ...] = ()
     volumes: tuple[SeenVolume, ...] = ()
     images: dict[str, ImageFact | ImageAbsent] = {}
+    tags: dict[str, str | TagUnknown] = {}
     paths: dict[str, SeenPath] = {}
     markers: tuple[SeenMarker, ...] = ()
     taken_ports: dict[str, str] = {}

@@ -245,6 +245,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         specs: digest of what was loaded. revision: its commit.
         basis: per host, what was read.
         refused: guards that forbid applying it as it is, as sentences; empty when none does.
+        updates_images: it was made to take what tags name in their registries now.
         removals_allowed: how many removals a person allowed when it was made, or None for what the budget allows.
         owned: sandboxes that are provably ours, in all.
         foreign: containers that are not ours, counted and never listed.
@@ -262,6 +263,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     held: tuple[Held, ...] = ()
     matched: tuple[Matched, ...] = ()
     refused: tuple[Cause, ...] = ()
+    updates_images: bool = False
     removals_allowed: int | None = None
     unknown_hosts: dict[str, str] = {}
     summary: Summary = Summary()

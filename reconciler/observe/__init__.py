@@ -41,6 +41,7 @@ async def observe(
     now: Now,
     only: frozenset[str] | None = None,
     with_facts: bool = False,
+    with_tags: bool = False,
 ) -> Sighting:
     """Look at every host of the specs in parallel, bounded by the fleet's limit.
 
@@ -51,6 +52,7 @@ async def observe(
         now: the controller's clock.
         only: ask these hosts alone.
         with_facts: collect counters too; they are collected anyway where admission needs them.
+        with_tags: ask registries too what the wanted images' tags name now.
 
     Returns:
         One entry for each asked host: a slow or dead one never takes another's place. Readers must be closed.
@@ -62,7 +64,7 @@ async def observe(
         async with gate:
             reader = readers[host.name] = connect(host)
             try:
-                return await _look(reader, host, desired, now=now, with_facts=with_facts)
+                return await _look(reader, host, desired, now=now, with_facts=with_facts, with_tags=with_tags)
             except HostError as error:
                 known = records.hosts.get(host.name)
                 since = known.unreachable_since if known is not None else None
@@ -88,10 +90,15 @@ async def close_all(readers: Iterable[Reader]) -> None:
             await asyncio.shield(closing)
 
 
-async def _look(reader: Reader, host: HostDesired, desired: Desired, *, now: Now, with_facts: bool) -> Reachable:
+async def _look(
+    reader: Reader, host: HostDesired, desired: Desired, *, now: Now, with_facts: bool, with_tags: bool
+) -> Reachable:
     identity = await reader.identify()
     wanted = [sandbox for sandbox in desired.sandboxes.values() if sandbox.host == host.name]
-    view = await reader.look(_question(desired.fleet, wanted, identity), now=now)
+    question = _question(desired.fleet, wanted, identity)
+    if with_tags:
+        question = msgspec.structs.replace(question, tags=tuple(one for one in question.images if "@" not in one))
+    view = await reader.look(question, now=now)
     snapshot: HostSnapshot | None = None
     if with_facts or host.admission != Admission():
         ids = tuple(seen.full_id for seen in view.containers if seen.live.state == "running")

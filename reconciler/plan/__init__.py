@@ -78,6 +78,7 @@ def plan(desired: Desired, observed: Observed, records: Records, request: PlanRe
         held=held,
         matched=tuple(verdict for verdict in covered.values() if isinstance(verdict, Matched)),
         refused=refusals(world, list(ordered.actions), owned=_owned(world)),
+        updates_images=request.updates_images,
         removals_allowed=request.removals_allowed,
         unknown_hosts=unknown_hosts,
         summary=_summarise(ordered.actions, held, unknown_hosts),

@@ -8,7 +8,7 @@ from reconciler.model.desired import Admission
 from reconciler.model.plan import Action, Verb
 from reconciler.model.size import exact_size, round_size
 from reconciler.model.snapshot import HostSnapshot
-from reconciler.plan.assess import Trouble
+from reconciler.plan.assessment import Trouble
 from reconciler.plan.world import Place, World
 
 _HINT = "free some, raise spec.admission of the host, or name another host"

@@ -70,6 +70,8 @@ def _reads_of(world: World, action: Action, state: Reachable) -> dict[str, str]:
             reference = step.do.effect.container.image
             fact = state.view.images.get(reference)
             reads[f"image {reference}"] = fact.id if isinstance(fact, ImageFact) else "absent"
+            if isinstance(tag := state.view.tags.get(reference), str):
+                reads[f"tag {reference}"] = tag
     return reads
 
 

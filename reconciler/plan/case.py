@@ -9,7 +9,7 @@ from reconciler.model.observed import Reachable
 from reconciler.model.plan import Action, Bucket, Cause, Held, Matched, Step, Verb
 from reconciler.model.record import Record
 from reconciler.plan import teardown
-from reconciler.plan.assess import Trouble
+from reconciler.plan.assessment import Trouble
 from reconciler.plan.holdings import Holding
 from reconciler.plan.world import Place, World
 

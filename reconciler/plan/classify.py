@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.model.plan import Action, Bucket, Verb
-from reconciler.plan.assess import Trouble
+from reconciler.plan.assessment import Trouble
 from reconciler.plan.case import Case, Verdict, held_back
 from reconciler.plan.unwanted import classify_unwanted
 from reconciler.plan.wanted import classify_wanted

@@ -202,8 +202,11 @@ def _compare_modes(path: str, want: str, seen: str, said: Said) -> tuple[FieldCh
     return () if int(want, 8) == int(seen or "0", 8) else (said.change(path, old=seen, new=want),)
 
 
-def compare_marker(want: SandboxDesired, marker: Marker | None) -> tuple[FieldChange, ...]:
-    """Compare what the host's marker says with what the specs say of the sandbox as a whole."""
+def compare_marker(want: SandboxDesired, marker: Marker | None, *, files: tuple[str, ...]) -> tuple[FieldChange, ...]:
+    """Compare what the host's marker says with what the specs say of the sandbox as a whole.
+
+    `files` are those wanted in its folder: the marker must know each, for it alone tells later that they are ours.
+    """
     if marker is None:
         return (
             FieldChange(path="marker", old=None, new="present", remedy=Remedy.IN_PLACE, origin="drift", at=want.at),
@@ -213,6 +216,7 @@ def compare_marker(want: SandboxDesired, marker: Marker | None) -> tuple[FieldCh
         ("deletionPolicy", marker.deletion, want.deletion),
         ("ttl", _seconds(marker.ttl_s), _seconds(want.ttl_s)),
         ("origin", marker.origin, "spec"),
+        ("files", *_counted(len(set(files).intersection(marker.files)), len(files))),
     ]
     changes = [
         FieldChange(
@@ -238,6 +242,10 @@ def compare_marker(want: SandboxDesired, marker: Marker | None) -> tuple[FieldCh
             )
         )
     return tuple(changes)
+
+
+def _counted(known: int, wanted: int) -> tuple[str, str]:
+    return f"{known} known", f"{wanted} known"
 
 
 def _seconds(value_s: int | None) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from reconciler.model.desired import Desired, HostDesired
 from reconciler.model.observed import HostIdentity, Reachable
 from reconciler.model.record import HostRecord, Record, Records
-from reconciler.plan.assess import Trouble
+from reconciler.plan.assessment import Trouble
 from reconciler.plan.holdings import HostHoldings
 
 

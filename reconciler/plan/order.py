@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from reconciler.model.plan import Action, Bucket, Held, Verb
-from reconciler.plan.assess import Trouble
+from reconciler.plan.assessment import Trouble
 from reconciler.plan.case import held_back
 from reconciler.plan.world import Place, World
 

@@ -19,6 +19,7 @@ from reconciler.model.effect import (
     CreateContainer,
     CreateNetwork,
     CreateVolume,
+    DropPath,
     Existing,
     Made,
     MakeDirectory,
@@ -40,10 +41,12 @@ from reconciler.model.plan import Await, Measure, Note, Step, Verb
 from reconciler.model.resource import Container, Directory, File, Network, Volume
 from reconciler.model.rule import rules
 from reconciler.model.text import bind, is_secret
-from reconciler.plan.assess import Assessment, Item
+from reconciler.plan.assessment import Assessment, Item
 from reconciler.plan.holdings import Holding
+from reconciler.plan.placed import unnamed_files
 from reconciler.plan.runs import arrival_hex, run_bindings
 from reconciler.plan.step_list import StepList, existing, remove_container
+from reconciler.plan.tags import moved_to
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,9 +83,9 @@ def lower(work: Work, assessment: Assessment, *, adopting: bool) -> tuple[Step, 
     if measured:
         steps.add(Measure("before"), "measure the host")
     if assessment.items or assessment.marker:
-        steps.effect(PutMarker(work.base_dir, work.marker), "write the marker")
-    for reference in _images_to_pull(work, assessment):
-        steps.effect(PullImage(reference), f"pull {reference}")
+        steps.effect(PutMarker(work.base_dir, _marker_until_done(work)), "write the marker")
+    for pull in _pulls(work, assessment):
+        steps.effect(pull, f"pull {pull.reference}")
     for item in assessment.items:
         _lower_support(work, item, steps)
     leftovers = [item for item in assessment.items if item.change.verb is Verb.DESTROY]
@@ -92,19 +95,39 @@ def lower(work: Work, assessment: Assessment, *, adopting: bool) -> tuple[Step, 
     # A network goes last: the container that is replaced hangs on it until then.
     for network in (work.holding.networks[item.change.key.removeprefix("networks/")] for item in _networks(leftovers)):
         steps.effect(RemoveNetwork(network.id, network.name, work.want.uid), f"remove network {network.name}")
+    _drop_files(work, [item.dropped for item in leftovers if item.dropped is not None], steps)
     if measured:
         steps.add(Measure("after"), "measure the host again")
     return steps.finish()
 
 
-def _images_to_pull(work: Work, assessment: Assessment) -> list[str]:
-    """Name each image that a container to be created needs and the host does not have."""
+def _marker_until_done(work: Work) -> Marker:
+    """Give the marker with the files that are still to go, so that a cut forgets none of them."""
+    going = unnamed_files(work.holding.marker, work.marker.files)
+    return msgspec.structs.replace(work.marker, files=tuple(sorted({*work.marker.files, *going})))
+
+
+def _drop_files(work: Work, paths: list[str], steps: StepList) -> None:
+    """Remove the files that no spec names any more, once nothing runs that was made with them; then forget them."""
+    for path in paths:
+        steps.effect(DropPath(path, work.base_dir), f"remove {path}")
+    if paths:
+        steps.effect(PutMarker(work.base_dir, work.marker), "write the marker without them")
+
+
+def _pulls(work: Work, assessment: Assessment) -> list[PullImage]:
+    """Pull each image that a container to be created needs and the host does not have, or has an older one of."""
     wanted = {
         item.resource.image
         for item in assessment.items
         if isinstance(item.resource, Container) and item.change.verb in (Verb.CREATE, Verb.REPLACE)
     }
-    return sorted(reference for reference in wanted if not isinstance(work.view.images.get(reference), ImageFact))
+    return [
+        PullImage(reference, digest)
+        for reference in sorted(wanted)
+        if (digest := moved_to(work.view, reference, image_id=reference)) is not None
+        or not isinstance(work.view.images.get(reference), ImageFact)
+    ]
 
 
 def _lower_support(work: Work, item: Item, steps: StepList) -> None:
@@ -200,7 +223,8 @@ def _update(raw: Container, item: Item, target: Existing, steps: StepList) -> No
 
 
 def _create(work: Work, raw: Container, name: str, steps: StepList) -> None:
-    image = work.view.images.get(raw.image)
+    has_moved = moved_to(work.view, raw.image, image_id=raw.image) is not None
+    image = None if has_moved else work.view.images.get(raw.image)
     labels = _labels(work, raw.key, digest=container_digest(raw), steps=steps, secrets=_secret_fields(raw))
     bound = bind(raw, {**work.bindings, **run_bindings(work.marker.run)})
     steps.effect(
@@ -237,7 +261,7 @@ def _replace(work: Work, raw: Container, name: str, old: Existing, steps: StepLi
 
 def _networks(leftovers: list[Item]) -> list[Item]:
     """Pick the networks among leftovers."""
-    return [item for item in leftovers if item.owned is None]
+    return [item for item in leftovers if item.owned is None and item.dropped is None]
 
 
 def _await(work: Work, containers: list[Container], steps: StepList, names: Mapping[str, str] | None = None) -> None:

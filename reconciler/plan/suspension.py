@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from reconciler.model.desired import Suspend
-from reconciler.plan.assess import Trouble
+from reconciler.plan.assessment import Trouble
 
 
 def suspension(of: Suspend | None, whom: str, *, now: datetime) -> Trouble | None:

@@ -14,6 +14,7 @@ from reconciler.model.names import sandbox_uid
 from reconciler.model.observed import STOPPED_STATES, HostView, SeenPath
 from reconciler.model.plan import Measure, Step
 from reconciler.plan.holdings import Holding, OwnedContainer
+from reconciler.plan.placed import own_folder
 from reconciler.plan.step_list import StepList, existing, remove_container
 
 
@@ -57,14 +58,22 @@ def expire(ending: Ending, marker: Marker) -> tuple[Step, ...]:
     steps = ending.steps
     steps.effect(PutMarker(ending.view.identity.base_dir, marker), "mark it expired")
     _remove_parts(ending, steps)
-    for seen in _own_paths(ending):
-        steps.effect(DropPath(seen.path, ending.view.identity.base_dir, seen.inode), f"remove {seen.path}")
+    base_dir = ending.view.identity.base_dir
+    paths = _own_paths(ending)
+    unseen = {f"{own_folder(base_dir, ending.uid)}/{name}" for name in marker.files} - {seen.path for seen in paths}
+    for path in sorted(unseen, reverse=True):
+        steps.effect(DropPath(path, base_dir), f"remove {path}")
+    for seen in paths:
+        steps.effect(DropPath(seen.path, base_dir, seen.inode), f"remove {seen.path}")
+    if marker.files:
+        steps.effect(PutMarker(base_dir, msgspec.structs.replace(marker, files=())), "write the marker without them")
     return steps.finish()
 
 
 def leaves_anything(ending: Ending) -> bool:
     """Tell whether anything besides its marker and its data is left of an expired sandbox."""
-    return bool(ending.holding.containers or ending.holding.networks or _own_paths(ending))
+    known = ending.holding.marker.files if ending.holding.marker is not None else ()
+    return bool(ending.holding.containers or ending.holding.networks or known or _own_paths(ending))
 
 
 def bury(ending: Ending, *, tomb_epoch_s: int) -> tuple[Step, ...]:
@@ -98,7 +107,7 @@ def _remove_parts(ending: Ending, steps: StepList) -> None:
 
 def _own_paths(ending: Ending) -> list[SeenPath]:
     """List what stands in the sandbox's own folder of what was asked about, deepest first."""
-    folder = f"{ending.view.identity.base_dir}/{ending.uid}/"
+    folder = own_folder(ending.view.identity.base_dir, ending.uid) + "/"
     seen = [item for path, item in ending.view.paths.items() if path.startswith(folder)]
     return sorted(
         (item for item in seen if item.kind in ("directory", "file")), key=lambda item: item.path, reverse=True

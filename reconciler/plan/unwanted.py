@@ -7,7 +7,7 @@ from datetime import timedelta
 from reconciler.model.desired import SandboxDesired
 from reconciler.model.plan import Bucket, Cause, Note, Verb
 from reconciler.plan import teardown
-from reconciler.plan.assess import Trouble
+from reconciler.plan.assessment import Trouble
 from reconciler.plan.case import Case, Verdict
 from reconciler.plan.step_list import StepList
 from reconciler.plan.suspension import suspension

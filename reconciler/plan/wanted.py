@@ -13,10 +13,12 @@ from reconciler.model.plan import Action, Bucket, Cause, FieldChange, Verb
 from reconciler.model.resource import Network, Volume
 from reconciler.plan import teardown
 from reconciler.plan.admission import admission_trouble
-from reconciler.plan.assess import Assessment, Trouble, assess
+from reconciler.plan.assess import assess
+from reconciler.plan.assessment import Assessment, Trouble
 from reconciler.plan.case import Case, Verdict
 from reconciler.plan.compare import where_said
 from reconciler.plan.intent import same_intent
+from reconciler.plan.placed import own_files
 from reconciler.plan.runs import run_id
 from reconciler.plan.steps import Work, lower
 from reconciler.plan.suspension import suspension
@@ -224,6 +226,9 @@ def fresh_marker(case: Case, want: SandboxDesired) -> Marker:
         deletion=want.deletion,
         protected=want.protected,
         ttl_s=want.ttl_s,
+        files=own_files(
+            want, base_dir=case.state.view.identity.base_dir, bindings=case.world.bindings(case.place.host)
+        ),
     )
 
 

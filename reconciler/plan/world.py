@@ -11,7 +11,7 @@ from reconciler.model.desired import Desired, SandboxDesired
 from reconciler.model.names import sandbox_uid
 from reconciler.model.observed import Observed, Reachable, Unreachable
 from reconciler.model.record import Record, Records
-from reconciler.plan.assess import Trouble
+from reconciler.plan.assessment import Trouble
 from reconciler.plan.holdings import Holding, HostHoldings, sort_view
 from reconciler.plan.machine import find_twins, identity_trouble, storage_trouble
 from reconciler.plan.request import PlanRequest

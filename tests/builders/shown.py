@@ -30,7 +30,7 @@ from reconciler.model.observed import (
 )
 from reconciler.model.resource import Container
 from reconciler.model.snapshot import Disks, DiskUse, HostSnapshot
-from reconciler.model.text import bind
+from reconciler.model.text import bind, is_run_scoped
 from tests.builders.wanted import (
     ATTEMPT,
     BASE_DIR,
@@ -248,9 +248,17 @@ def a_marker(sandbox: SandboxDesired | None = None, /, **over: Any) -> Marker:
             "deletion": owner.deletion,
             "protected": owner.protected,
             "ttl_s": owner.ttl_s,
+            "files": _own_files(owner),
             **over,
         }
     )
+
+
+def _own_files(owner: SandboxDesired) -> tuple[str, ...]:
+    """Name its files below its own folder."""
+    folder = f"{BASE_DIR}/{owner.uid}/"
+    paths = [str(file.path) for file in owner.files if not is_run_scoped(file.path)]
+    return tuple(sorted(path.removeprefix(folder) for path in paths if path.startswith(folder)))
 
 
 def a_seen_marker(marker: Marker | None = None, /, **over: Any) -> SeenMarker:

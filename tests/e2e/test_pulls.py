@@ -246,3 +246,30 @@ def test_a_tag_that_was_moved_is_taken_only_when_a_spec_asks_for_it(
     assert registry.requests == asked
     assert inspect(host, name_of(pulling, "app"))["Image"] == image, "what is there already is what a replacement gets"
     assert _page(pulling, host) == "before\n"
+
+    seen = pulling.run("plan", "--check-images").expect(0)
+    tag = r"127\.0\.0\.1:5000/lab/moving:1 \(sha256:[0-9a-f]{12}\)"
+    assert re.search(rf"containers\.main\.image\s+{tag}\s+->\s+{tag}", seen.stdout), seen.stdout
+    saved = pulling.folder / "moved.plan"
+    pulling.run("plan", "--check-images", "--out", str(saved)).expect(0)
+    pulling.run("apply", "--yes", str(saved)).expect(0)
+    assert _page(pulling, host) == "after\n"
+    expect_settled(pulling)
+    assert "No changes" in pulling.run("apply", "--yes", "--update-images").expect(0).stdout
+
+
+def test_a_registry_that_cannot_tell_holds_back_who_asked_for_its_tags(
+    pulling: Driver, host: LabHost, registry: Registry
+) -> None:
+    _want(pulling, host, f"{registry.address}/lab/app:1")
+    web_sandbox(pulling, "built", host.name, container={"image": "lab/web:1"})
+    host.load_image("lab/web:1")
+    settle(pulling)
+    before = run_of(pulling, host)
+    registry.kill()
+
+    ran = pulling.run("apply", "--yes", "--update-images").expect(3)
+    assert "TagUnknown: nobody told what 127.0.0.1:5000/lab/app:1 names in its registry now: " in ran.stdout
+    assert "1 held back" in ran.stdout, "an image that no registry gave out is not asked about"
+    assert run_of(pulling, host) == before
+    expect_settled(pulling)

@@ -42,6 +42,27 @@ def test_files_hold_secrets_with_their_mode_and_leak_them_nowhere(fleet: Driver,
     assert alpha.docker("exec", name, "cat", "/settings") == "T=another-value\n"
 
 
+def test_a_file_that_the_spec_does_not_name_any_more_leaves_the_host(fleet: Driver, alpha: LabHost) -> None:
+    fleet.declare_fleet(secrets={"token": {"file": str(fleet.folder / "token")}})
+    (fleet.folder / "token").write_text(SECRET)
+    kept = {"kept": {"path": "conf/kept", "content": "mode = fast\n"}}
+    secret = {"secret": {"path": "conf/secret", "mode": "0600", "content": "${secret:token}"}}
+    mounts = {"/conf": {"directory": "conf"}}
+    folders = {"conf": {"path": "conf"}}
+    web_sandbox(fleet, "web", "alpha", directories=folders, files=kept | secret, container={"mounts": mounts})
+    settle(fleet)
+    run = run_of(fleet, alpha)
+    alpha.docker("exec", name_of(fleet, "web"), "sh", "-c", "echo theirs > /conf/theirs")
+
+    web_sandbox(fleet, "web", "alpha", directories=folders, files=kept, container={"mounts": mounts})
+    assert "remove " in fleet.run("plan").expect(0).stdout
+    settle(fleet)
+
+    left = alpha.run("find", fleet.base_dir(alpha), "-path", "*/conf/*", "-printf", "%f ").split()
+    assert sorted(left) == ["kept", "theirs"]
+    assert run_of(fleet, alpha) == run
+
+
 def test_containers_of_a_sandbox_reach_each_other_by_name_and_others_do_not(fleet: Driver, alpha: LabHost) -> None:
     store = {"image": "lab/web:1", "networks": {"inside": {"aliases": ["shop-store"]}}}
     front = {"image": "lab/web:2", "networks": {"inside": {}}, "dependsOn": ["store"]}

@@ -13,8 +13,9 @@ import pytest
 
 from reconciler.errors import ConnectFailed, HostError, OutcomeUnknown, ReadFailed
 from reconciler.host.docker.reader import DockerReader
+from reconciler.host.docker.registry import RegistryLogin
 from reconciler.host.docker.wire import ReadOnlyViolation
-from reconciler.host.docker.writer import DockerWriter, RegistryLogin
+from reconciler.host.docker.writer import DockerWriter
 from reconciler.host.foreign import DockerRefused
 from reconciler.host.way.link import Link
 from tests.integration.ways import linked, way_to

@@ -31,7 +31,7 @@ _EXCUSES: dict[str, frozenset[str]] = {
     "Unprovable": frozenset({"copied", "rename", "delete_image"}),
     "MarkerDamaged": frozenset({"damage_marker"}),
     "MarkerMissing": frozenset({"delete_marker", "delete_path"}),
-    "HostIdentity": frozenset({"host_replaced"}),
+    "HostIdentity": frozenset({"host_replaced", "twins"}),
     "PathTaken": frozenset({"never"}),
     "PortTaken": frozenset({"never"}),
 }
@@ -165,7 +165,7 @@ class Judge:
                 if path.startswith(folder) and not path.endswith("/.reconciler.json"):
                     if path in named:
                         parts.append((path, node.kind, node.mode, _RUN.sub("RUN", node.content.decode())))
-                    else:
+                    elif node.kind == "file":
                         self.play.left_behind.add(path)
             parts += sorted(one.name for one in machine.world.networks.values() if _is_of(one.name, name))
             found[f"{host}/{name}"] = repr(parts)

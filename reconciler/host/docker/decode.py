@@ -91,6 +91,7 @@ def decode_image(raw: object, *, host: str) -> ImageFact:
     config = reply.config or ConfigReply()
     return ImageFact(
         id=reply.id,
+        digests=tuple(sorted({name.rpartition("@")[2] for name in reply.repo_digests or ()})),
         env=_env(config.env),
         entrypoint=tuple(config.entrypoint or ()),
         command=tuple(config.cmd or ()),

@@ -11,12 +11,14 @@ from typing import Any
 import msgspec
 
 from reconciler.host.docker.multiplex import Demultiplexer
+from reconciler.host.docker.registry import RegistryLogin, registry_headers
 from reconciler.host.docker.wire import OLDEST_API, Wire, quoted
 from reconciler.host.foreign import DockerRefused, docker_too_old, reply_refused
 
 READ_S = 15.0
 LIST_S = 30.0
 DISK_S = 60.0
+REGISTRY_S = 30.0
 LOG_LIMIT_BYTES = 4 * 1024 * 1024
 
 
@@ -65,6 +67,16 @@ class DockerReader:
     async def inspect_image(self, reference: str) -> dict[str, Any] | None:
         """Inspect one image by reference, digest or id; None when the engine does not have it."""
         return await self._maybe(f"/images/{quoted(reference)}/json")
+
+    async def registry_digest(self, reference: str, *, login: RegistryLogin | None) -> str:
+        """Ask a reference's registry, through the engine, for the digest that it names there now."""
+        call = f"/distribution/{quoted(reference)}/json"
+        said = await self._object(call, deadline_s=REGISTRY_S, headers=registry_headers(login))
+        descriptor = said.get("Descriptor")
+        digest = descriptor.get("digest") if isinstance(descriptor, dict) else None
+        if not isinstance(digest, str) or not digest.startswith("sha256:"):
+            raise reply_refused(self._wire.host, f"GET {call}", "without the digest of an image")
+        return digest
 
     async def list_networks(self) -> list[dict[str, Any]]:
         """List all networks."""
@@ -135,8 +147,15 @@ class DockerReader:
                 return None
             raise
 
-    async def _object(self, path: str, *, deadline_s: float = READ_S, versioned: bool = True) -> dict[str, Any]:
-        said = await self._wire.read_json(path, deadline_s=deadline_s, versioned=versioned)
+    async def _object(
+        self,
+        path: str,
+        *,
+        deadline_s: float = READ_S,
+        versioned: bool = True,
+        headers: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        said = await self._wire.read_json(path, deadline_s=deadline_s, versioned=versioned, headers=headers)
         if not isinstance(said, dict):
             raise reply_refused(self._wire.host, f"GET {path}", "not a JSON object")
         return said

@@ -192,6 +192,7 @@ class ImageReply(_Reply, frozen=True, kw_only=True):
     """Describe one inspected image."""
 
     id: ImageId
+    repo_digests: Lines | None = None
     config: ConfigReply | None = None
 
 

@@ -76,7 +76,13 @@ class Wire:
         self.session = open_session(connector, read_only=read_only)
 
     async def read_json(
-        self, path: str, *, params: Mapping[str, Any] | None = None, deadline_s: float, versioned: bool = True
+        self,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        deadline_s: float,
+        versioned: bool = True,
     ) -> Any:
         """GET one JSON document.
 
@@ -85,7 +91,7 @@ class Wire:
             DockerRefused: the engine answered with an error.
             ConnectFailed: no connection to the engine.
         """
-        reply = await self.call("GET", path, params=params, deadline_s=deadline_s, versioned=versioned)
+        reply = await self.call("GET", path, params=params, headers=headers, deadline_s=deadline_s, versioned=versioned)
         return self.decode(f"GET {path}", reply.body)
 
     async def call(

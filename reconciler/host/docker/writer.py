@@ -7,7 +7,6 @@ sent, and `OutcomeUnknown` when it was sent and no confirmation came: then look,
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ import msgspec
 from reconciler.errors import OutcomeUnknown, ReadFailed
 from reconciler.host.docker.multiplex import Demultiplexer
 from reconciler.host.docker.reader import DockerReader, json_lines
+from reconciler.host.docker.registry import RegistryLogin, registry_headers
 from reconciler.host.docker.wire import Wire
 from reconciler.host.foreign import DockerRefused, reply_refused
 
@@ -34,22 +34,6 @@ class ExecResult(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int
     stdout: bytes
     stderr: bytes
-
-
-class RegistryLogin(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold what a registry wants to see; it travels in one header of one request and is stored nowhere."""
-
-    host: str
-    username: str
-    password: str
-
-    def __repr__(self) -> str:
-        return f"RegistryLogin(host={self.host!r}, username={self.username!r}, password=(secret))"
-
-    def header(self) -> str:
-        """Encode as the engine wants it in `X-Registry-Auth`."""
-        fields = {"username": self.username, "password": self.password, "serveraddress": self.host}
-        return base64.urlsafe_b64encode(msgspec.json.encode(fields)).decode()
 
 
 class DockerWriter:
@@ -137,7 +121,7 @@ class DockerWriter:
             "POST",
             "/images/create",
             params={"fromImage": name, "tag": tag},
-            headers={} if login is None else {"X-Registry-Auth": login.header()},
+            headers=registry_headers(login),
             deadline_s=deadline_s,
             framed=True,
         ) as response:

@@ -15,7 +15,8 @@ from reconciler.model.ownership import doubt_container
 
 if TYPE_CHECKING:
     from reconciler.host.docker.reader import DockerReader
-    from reconciler.host.docker.writer import DockerWriter, RegistryLogin
+    from reconciler.host.docker.registry import RegistryLogin
+    from reconciler.host.docker.writer import DockerWriter
     from reconciler.host.interface import Progress
 
 _SERVER_ERROR = 500

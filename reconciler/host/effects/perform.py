@@ -91,7 +91,7 @@ def _perform(effect: Effect, engine: Engine, files: HostFiles) -> Awaitable[Outc
         case RemoveNetwork():
             return remove_network(engine, effect)
         case CreateContainer():
-            return _create(engine, effect)
+            return _create(engine, files, effect)
         case ConnectNetwork():
             return _connect(engine, effect)
         case StartContainer():
@@ -110,7 +110,10 @@ def _perform(effect: Effect, engine: Engine, files: HostFiles) -> Awaitable[Outc
             assert_never(effect)
 
 
-async def _create(engine: Engine, effect: CreateContainer) -> Outcome:
+async def _create(engine: Engine, files: HostFiles, effect: CreateContainer) -> Outcome:
+    doubt = await files.doubt_sources(effect)
+    if doubt is not None:
+        return doubt
     reference = effect.container.image
     image = await engine.image(reference)
     if image is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.host.docker.refusals import PullProgress, explain, explain_pull
+from reconciler.host.docker.registry import find_login
 from reconciler.host.docker.replies import VolumeReply, read_reply
 from reconciler.host.effects.engine import Engine
 from reconciler.host.foreign import DockerRefused
@@ -13,19 +14,17 @@ from reconciler.model.observed import SeenNetwork
 from reconciler.model.ownership import carries_ours, doubt_labels, same_owner
 
 if TYPE_CHECKING:
-    from reconciler.host.docker.writer import RegistryLogin
     from reconciler.model.observed import ImageFact
 
 PULL_DEADLINE_S = 900.0
-DEFAULT_REGISTRY = "docker.io"
 
 _FORBIDDEN, _ABSENT, _CONFLICT = 403, 404, 409
 
 
 async def pull_image(engine: Engine, effect: PullImage) -> Outcome:
-    """Make an image present; one that is there already is not pulled again."""
+    """Make an image present; one that is there already, with the digest that is asked for, is not pulled again."""
     there = await engine.image(effect.reference)
-    if there is not None:
+    if there is not None and (effect.digest is None or effect.digest in there.digests):
         return _accept(there, effect.reference, changed=False)
     progress = PullProgress()
 
@@ -66,14 +65,6 @@ def image_labels_refused(reference: str) -> NotDone:
         "from ours",
         "build it without them; `docker commit` of a managed container copies them",
     )
-
-
-def find_login(reference: str, logins: tuple[RegistryLogin, ...]) -> RegistryLogin | None:
-    """Pick the login for a reference's registry: what stands before the first slash, if it looks like a host."""
-    first, slash, _ = reference.partition("/")
-    is_host = bool(slash) and ("." in first or ":" in first or first == "localhost")
-    registry = first if is_host else DEFAULT_REGISTRY
-    return next((login for login in logins if login.host == registry), None)
 
 
 async def create_volume(engine: Engine, effect: CreateVolume) -> Outcome:

@@ -81,13 +81,14 @@ def perform(world: World, effect: Effect, *, base_dir: str) -> Outcome:
 
 def _pull(world: World, effect: PullImage) -> Outcome:
     there = world.images.get(effect.reference)
-    fact = world.registry.get(effect.reference) if there is None else there
+    is_good = there is not None and (effect.digest is None or effect.digest in there.digests)
+    fact = there if is_good else world.registry.get(effect.reference)
     if fact is None:
         return NotDone("E_IMAGE", f"the image {effect.reference} could not be pulled: the registry has none")
     world.images[effect.reference] = fact
     if carries_ours(fact.labels):
         return image_labels_refused(effect.reference)
-    return Done(value=fact.id, changed=there is None)
+    return Done(value=fact.id, changed=not is_good)
 
 
 def _create_volume(world: World, effect: CreateVolume) -> Outcome:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.host.docker.refusals import PullProgress, explain, explain_pull, words_of
-from reconciler.host.docker.writer import RegistryLogin
-from reconciler.host.effects.supplies import find_login
+from reconciler.host.docker.registry import RegistryLogin, find_login
 from reconciler.host.foreign import DockerRefused
 
 
