@@ -220,7 +220,7 @@ class ActionRun:
                 return Performed(stop_reason(self._means), waited.asked)
             case NotReady(why=why, told=told):
                 self._logs = self._logs or await self._read_logs(self._lane, do.name)
-                hint = f"see the last lines of its output, or give probe {do.probe.name} a longer timeout"
+                hint = f"see the last lines of its output, or give the probe `{do.probe.name}` a longer timeout"
                 outcome = NotDone("E_NOT_READY", why, hint) if told else Unknown(why)
                 return Performed(outcome, waited.asked)
             case _:

@@ -28,8 +28,9 @@ def adopt(
     """
     from reconciler.cli.carry import Manner, carry
     from reconciler.cli.selection import hosts_on
-    from reconciler.plan import Selection, plan_adoption
+    from reconciler.plan import Selection, plan_adoption, require_full_id
 
+    require_full_id(full_id)
     ground = lay_ground(specs, status)
     selection = Selection(hosts=hosts_on(ground.desired, on) if on else None)
     question = msgspec.structs.replace(

@@ -28,7 +28,8 @@ def destroy(
     Containers, networks and their own folders go. Volumes and directories under storage roots are data.
     """
     if bool(names) == everything:
-        raise UsageError("name the sandboxes to destroy, or give --all, and not both")
+        hint = "reconcile status lists them; for one: reconcile destroy NAME"
+        raise UsageError("name the sandboxes to destroy, or give --all, and not both", hint=hint)
     from reconciler.cli.carry import Manner, carry
     from reconciler.cli.selection import hosts_on
     from reconciler.plan import Selection

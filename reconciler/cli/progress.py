@@ -26,7 +26,10 @@ _REDRAWS_PER_SECOND = 4
 
 
 class Lines(Observer):
-    """Write a line when an action begins and when it ends, on stderr."""
+    """Write a line when an action begins, when it ends, and when a pull has begun to arrive, on stderr."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
 
     def action_started(self, action: Action) -> None:
         """Say that it began."""
@@ -35,6 +38,12 @@ class Lines(Observer):
     def action_ended(self, action: Action, ended: ActionEnded) -> None:
         """Say how it ended."""
         report.say(f"{symbol_of(action)} {action.address} on {action.host}: {ended.end}")
+
+    def progressed(self, action: Action, step: Step, line: str) -> None:
+        """Say once how large it is: a log is not for every percent."""
+        if step.id not in self._told:
+            self._told.add(step.id)
+            report.say(f"{symbol_of(action)} {action.address} on {action.host}: {line}")
 
 
 class JsonStream(Observer):

@@ -13,7 +13,7 @@ from reconciler.model.observed import Observed, Unreachable
 from reconciler.model.plan import Action, Bucket, Held, Matched, Plan, Summary, Verb
 from reconciler.model.record import Records
 from reconciler.plan.admission import crowded_out
-from reconciler.plan.adoption import plan_adoption
+from reconciler.plan.adoption import plan_adoption, require_full_id
 from reconciler.plan.basis import bases, stale_reads
 from reconciler.plan.case import held_back
 from reconciler.plan.classify import classify
@@ -22,7 +22,7 @@ from reconciler.plan.order import order
 from reconciler.plan.request import PlanRequest, Selection
 from reconciler.plan.world import Place, World, lay_out, unreachable_reason
 
-__all__ = ["PlanRequest", "Selection", "plan", "plan_adoption", "stale_reads"]
+__all__ = ["PlanRequest", "Selection", "plan", "plan_adoption", "require_full_id", "stale_reads"]
 
 _COUNTED_AS = {
     Verb.CREATE: "create",

@@ -19,6 +19,17 @@ from reconciler.plan.wanted import fresh_marker
 from reconciler.plan.world import Place, World, lay_out
 
 
+def require_full_id(full_id: str) -> None:
+    """Refuse what is no full container id: a name or a part of an id may mean another container tomorrow.
+
+    Raises:
+        UsageError: with the command that tells the id.
+    """
+    if not is_full_id(full_id):
+        hint = "docker inspect --format '{{.Id}}' NAME tells it"
+        raise UsageError(f"{full_id!r} is no full container id: 64 hex digits", hint=hint, code="E_ADOPT")
+
+
 def plan_adoption(
     desired: Desired, observed: Observed, records: Records, request: PlanRequest, *, full_id: str
 ) -> Plan:
@@ -27,9 +38,7 @@ def plan_adoption(
     Raises:
         UsageError: it is not found, is another fleet's, or stands under no name that the specs want.
     """
-    if not is_full_id(full_id):
-        hint = "docker inspect --format '{{.Id}}' NAME tells it"
-        raise UsageError(f"{full_id!r} is no full container id: 64 hex digits", hint=hint, code="E_ADOPT")
+    require_full_id(full_id)
     world = lay_out(desired, observed, records, request)
     host, seen = _find(world, full_id)
     name = _wanted_name(world, host, seen)

@@ -91,15 +91,15 @@ def _sorted(actions: list[Action]) -> list[Action]:
     """Sort by place, then let each action follow what it comes after."""
     by_id = {action.id: action for action in sorted(actions, key=lambda item: (_RANK.get(item.verb, 2), item.id))}
     placed: dict[str, Action] = {}
-
-    def place(action: Action) -> None:
-        if action.id in placed:
-            return
-        for name in action.after:
-            if name in by_id and name not in placed:
-                place(by_id[name])
-        placed[action.id] = action
-
-    for action in by_id.values():
-        place(action)
+    for first in by_id.values():
+        # A stack of our own: a chain of dependencies may be longer than Python's.
+        waiting = [first]
+        while waiting:
+            action = waiting[-1]
+            before = [by_id[name] for name in action.after if name in by_id and name not in placed]
+            if before:
+                waiting += before[:1]
+            else:
+                placed[action.id] = action
+                waiting.pop()
     return list(placed.values())

@@ -56,7 +56,7 @@ def explain(refused: DockerRefused, *, what: str, also: str = "", otherwise: str
             return NotDone(
                 "E_PORT_CONFLICT",
                 f"{what}: {found['port']} is taken on the host",
-                "find who listens there (`ss -ltnp`), or publish another port; `host: null` lets Docker pick one",
+                "find who listens there (`ss -ltnp`), or publish another port; if Docker picked this one, apply again",
             )
     if _DISK.search(text):
         return NotDone(
@@ -97,6 +97,9 @@ def explain_pull(refused: DockerRefused, reference: str) -> NotDone:
     return NotDone("E_IMAGE", f"{what}: {words}", "check the reference, and the host's architecture")
 
 
+_KILOBYTES_UP_TO = 5_000_000
+
+
 class PullProgress:
     """Add up what the engine reports of a pull's layers, into one short line for people."""
 
@@ -112,9 +115,10 @@ class PullProgress:
         current, total = detail.get("current"), detail.get("total")
         if isinstance(current, int) and isinstance(total, int) and 0 <= current <= total:
             self._layers[layer] = (current, total)
-        done = sum(current for current, _ in self._layers.values()) // 1_000_000
-        whole = sum(total for _, total in self._layers.values()) // 1_000_000
-        said = f"pulling {done}/{whole} MB"
+        done = sum(current for current, _ in self._layers.values())
+        whole = sum(total for _, total in self._layers.values())
+        unit, size = ("MB", 1_000_000) if whole >= _KILOBYTES_UP_TO else ("kB", 1000)
+        said = f"pulling {done // size}/{whole // size} {unit}"
         if said == self._said:
             return None
         self._said = said

@@ -76,6 +76,8 @@ def test_progress_is_said_once_for_each_new_amount() -> None:
     assert progress.line(layer("a", 1, 100_000_000)) is None
     assert progress.line(layer("b", 50_000_000, 240_000_000)) == "pulling 50/340 MB"
     assert progress.line({"id": "b", "status": "Downloading", "progressDetail": "evil"}) is None
+    small = PullProgress()
+    assert small.line(layer("a", 340_000, 912_000)) == "pulling 340/912 kB"
 
 
 @pytest.mark.parametrize(
