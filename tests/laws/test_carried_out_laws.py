@@ -64,7 +64,7 @@ def _check_whole(machines: Machines, desired: Desired, made: Plan, *, done: set[
             assert folder not in world.paths or here is not None or "marker" in done
 
 
-@law
+@law(100)
 @given(fleets(), deeds, fleets())
 def test_a_plan_carried_out_leaves_nothing_to_do(first: Desired, done: list[tuple[str, int]], then: Desired) -> None:
     machines = _play(first, done)
@@ -74,7 +74,7 @@ def test_a_plan_carried_out_leaves_nothing_to_do(first: Desired, done: list[tupl
     _check_whole(machines, then, made, done={deed for deed, _ in done})
 
 
-@law
+@law(100)
 @given(fleets(), deeds, fleets(), st.integers(0, 60))
 def test_a_plan_cut_anywhere_is_finished_by_the_next(
     first: Desired, done: list[tuple[str, int]], then: Desired, steps: int
@@ -94,7 +94,7 @@ def _data(machines: Machines) -> set[tuple[str, str]]:
     return paths | {(host, name) for host, world in machines.worlds.items() for name in world.volumes}
 
 
-@law
+@law(100)
 @given(fleets(), deeds, fleets())
 def test_plans_for_machines_that_were_meddled_with(first: Desired, done: list[tuple[str, int]], then: Desired) -> None:
     machines = _play(first, done)
@@ -126,7 +126,7 @@ def _frees_a_network_before_removing_it(action: Action) -> None:
     assert not [one for one in effects[first:] if isinstance(one, RemoveContainer | ConnectNetwork)]
 
 
-@law
+@law(100)
 @given(fleets(), fleets(), st.sampled_from(["h1", "h2"]))
 def test_a_plan_after_silence_and_with_nothing_remembered(first: Desired, then: Desired, silent: str) -> None:
     machines = _play(first, [])

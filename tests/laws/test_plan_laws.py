@@ -193,7 +193,7 @@ def _nothing_is_done_on_a_host_that_did_not_answer_in_full(case: Case) -> None:
     assert not [action for action in made.actions if action.host in silent]
 
 
-@law
+@law(1000)
 @given(cases(), st.integers(1, 100))
 def test_no_plan_that_is_not_refused_removes_more_than_the_budget(case: Case, percent: int) -> None:
     limited = replace(case.desired, limits=Limits(removals_per_plan_percent=percent))
@@ -230,7 +230,7 @@ def _a_plan_survives_json(case: Case) -> None:
     assert msgspec.json.decode(msgspec.json.encode(made), type=Plan) == made
 
 
-@law
+@law(1000)
 @given(cases(), st.sets(st.sampled_from(["h1", "h2"])), st.data())
 def test_a_selection_only_hides_actions(case: Case, hosts: set[str], data: st.DataObject) -> None:
     named = data.draw(st.sets(st.sampled_from([*sorted(case.desired.sandboxes), "orphan-0"])))
@@ -258,7 +258,7 @@ LAWS_OF_ANY_WORLD = (
 )
 
 
-@law
+@law(3000)
 @given(cases())
 def test_any_world_at_all(case: Case) -> None:
     """Ask every law of each world: making the world is what takes the time."""
