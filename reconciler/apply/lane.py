@@ -45,7 +45,7 @@ class Lane:
         lock_timeout_s: float,
     ) -> None:
         self.host = host
-        self.sampler = Sampler(host, clock)
+        self.sampler = Sampler(host, clock, is_busy=lambda: self._acting > 0)
         self._owner = owner
         self._clock = clock
         self._interrupt = interrupt

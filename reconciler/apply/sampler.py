@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from reconciler.apply.measure import read_samples
 from reconciler.apply.ports import Clock
-from reconciler.apply.waiting import end_tasks, within
+from reconciler.apply.waiting import end_tasks, until, within
 from reconciler.errors import HostError
 from reconciler.host.interface import Reader
 from reconciler.model.delta import Reading
@@ -16,6 +17,10 @@ from reconciler.model.snapshot import HostSnapshot
 SAMPLES = 3
 # From the start of one sample to the start of the next; a sample itself takes about 200 ms for its rates.
 SPACING_S = 0.15
+# While actions still change the host there is no rest to measure, and sampling would only take from their share.
+BUSY_SPACING_S = 0.7
+# A host that was sampled so lately need not be sampled again for a "before".
+FRESH_S = 1.0
 # A look at the counters takes milliseconds; a host that needs seconds for it is not worth waiting for.
 SAMPLE_LIMIT_S = 5.0
 
@@ -49,15 +54,23 @@ class Window:
 class Sampler:
     """Sample one host while any window is open; every sample counts for all of them."""
 
-    def __init__(self, host: Reader, clock: Clock) -> None:
+    def __init__(self, host: Reader, clock: Clock, *, is_busy: Callable[[], bool]) -> None:
         self._host = host
         self._clock = clock
+        self._is_busy = is_busy
+        self._hurried = asyncio.Event()
+        self._last: tuple[float, float, HostSnapshot] | None = None
         self._open: list[Window] = []
         self._task: asyncio.Task[None] | None = None
 
     def before(self) -> Window:
-        """Open a window on the host as it is now; a sample under way counts."""
-        return self._watch(Window(opened_s=self._clock.monotonic(), joins=True))
+        """Open a window on the host as it is now; a sample under way counts, and so does one just taken."""
+        now_s = self._clock.monotonic()
+        window = Window(opened_s=now_s, joins=True)
+        if self._last is not None and now_s - self._last[1] <= FRESH_S:
+            window.from_s, _, taken = self._last
+            window.samples.append(taken)
+        return self._watch(window)
 
     def after(self) -> Window:
         """Open a window on what comes from now on."""
@@ -75,13 +88,22 @@ class Sampler:
             known = tuple(self._open)
             taken = await self._sample()
             ended_s = self._clock.monotonic()
+            if not isinstance(taken, str):
+                self._last = (started_s, ended_s, taken)
             for window in tuple(self._open):
                 if window.joins or window in known:
                     window.from_s = min(window.from_s, started_s)
                     window.until_s = ended_s
                     self._give(window, taken)
             if self._close_full():
-                await self._clock.sleep(max(0.0, started_s + SPACING_S - ended_s))
+                await self._rest(started_s + SPACING_S - ended_s)
+
+    async def _rest(self, spacing_s: float) -> None:
+        """Wait before the next sample: longer while the host is changed, but for as long as nobody hurries."""
+        if self._is_busy():
+            await until(self._clock, self._hurried, limit_s=BUSY_SPACING_S)
+        else:
+            await self._clock.sleep(max(0.0, spacing_s))
 
     async def _sample(self) -> HostSnapshot | str:
         try:
@@ -104,6 +126,7 @@ class Sampler:
 
     async def finish(self, *, limit_s: float) -> None:
         """Wait until every window is complete, at most `limit_s`, and end."""
+        self._hurried.set()
         task = self._task
         if task is None:
             return

@@ -25,6 +25,11 @@ async def within(clock: Clock, seconds: float, answer: Coroutine[Any, Any, T]) -
     return work.result()
 
 
+async def until(clock: Clock, event: asyncio.Event, *, limit_s: float) -> None:
+    """Wait for an event, at most for so long."""
+    await _race(clock.sleep(limit_s), event.wait())
+
+
 async def _race(*runners: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> None:
     tasks = [asyncio.ensure_future(runner) for runner in runners]
     try:

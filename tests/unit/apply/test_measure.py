@@ -109,7 +109,7 @@ def test_twenty_creations_share_their_samples() -> None:
         passed = await stage.walk(*(measured(f"web-{n}") for n in range(20)))
         assert set(ends(passed).values()) == {"done"}
         assert all(ended.delta is not None and ended.delta.change is not None for ended in passed.actions)
-        assert host.reads <= 25
+        assert host.reads <= 8
 
     play(scene)
 
@@ -119,7 +119,7 @@ def test_a_sample_under_way_counts_as_before_and_not_as_after() -> None:
         stage = Stage()
         host = _counting(stage)
         host.facts_s = 1.0
-        sampler = Sampler(host, stage.clock)
+        sampler = Sampler(host, stage.clock, is_busy=lambda: False)
         first = sampler.before()
         await asyncio.sleep(0.5)
         joined, late = sampler.before(), sampler.after()
@@ -127,6 +127,25 @@ def test_a_sample_under_way_counts_as_before_and_not_as_after() -> None:
         assert [len(window.samples) for window in (first, joined, late)] == [3, 3, 3]
         assert host.reads == 4
         assert (joined.from_s, joined.until_s, late.until_s) == (0, 3, 4)
+
+    play(scene)
+
+
+def test_a_before_takes_a_sample_that_was_just_taken_and_none_that_is_older() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        host = _counting(stage)
+        sampler = Sampler(host, stage.clock, is_busy=lambda: True)
+        sampler.before()
+        await sampler.finish(limit_s=60)
+        fresh = sampler.before()
+        fresh.cut()
+        assert fresh.is_full
+        await asyncio.sleep(5)
+        late = sampler.before()
+        late.cut()
+        assert not late.is_full
+        await sampler.close()
 
     play(scene)
 
