@@ -66,6 +66,7 @@ def plan(desired: Desired, observed: Observed, records: Records, request: PlanRe
         *ordered.held,
     )
     unknown_hosts = _unknown_hosts(world)
+    owned = _owned(world)
     return Plan(
         tool=request.tool,
         fleet=desired.fleet,
@@ -77,12 +78,12 @@ def plan(desired: Desired, observed: Observed, records: Records, request: PlanRe
         actions=ordered.actions,
         held=held,
         matched=tuple(verdict for verdict in covered.values() if isinstance(verdict, Matched)),
-        refused=refusals(world, list(ordered.actions), owned=_owned(world)),
+        refused=refusals(world, list(ordered.actions), owned=owned),
         updates_images=request.updates_images,
         removals_allowed=request.removals_allowed,
         unknown_hosts=unknown_hosts,
         summary=_summarise(ordered.actions, held, unknown_hosts),
-        owned=_owned(world).total(),
+        owned=owned.total(),
         foreign=sum(len(holdings.others) for holdings in world.holdings.values()),
     )
 

@@ -26,8 +26,7 @@ from reconciler.plan.compare import (
 from reconciler.plan.holdings import Holding, OwnedContainer
 from reconciler.plan.motion import compare_state
 from reconciler.plan.placed import own_folder, unnamed_files
-from reconciler.plan.runs import run_bindings
-from reconciler.plan.scene import Scene
+from reconciler.plan.scene import Scene, set_scene
 from reconciler.plan.tags import moved_to
 
 _VERB_OF_REMEDY = {
@@ -52,7 +51,7 @@ def assess(
         bindings: `host.home` and its like, and `secret:NAME`, to their values.
         applied: the intent that the last whole action brought about, where that is remembered.
     """
-    scene = Scene(want=want, holding=holding, view=view, bindings=bindings, applied=applied)
+    scene = set_scene(want, holding, view, bindings=bindings, applied=applied)
     found = [_assess_support(scene, resource) for resource in want.resources if not isinstance(resource, Container)]
     support = [item for item in found if isinstance(item, Item)]
     containers = [_assess_container(scene, container, support) for container in want.containers]
@@ -105,7 +104,7 @@ def _missing(resource: Resource) -> Item:
 
 def _assess_path(scene: Scene, raw: Directory | File) -> Item | Trouble | None:
     """Compare a directory or file; anything else in its place, or another owner, is trouble that is never repaired."""
-    bound = bind(raw, {**scene.bindings, **run_bindings(scene.holding.run)})
+    bound = bind(raw, scene.bindings_now)
     me = scene.view.identity
     path = str(bound.path)
     if is_run_scoped(raw.path) and path not in scene.view.paths:
@@ -137,7 +136,8 @@ def _assess_path(scene: Scene, raw: Directory | File) -> Item | Trouble | None:
     if isinstance(bound, Directory):
         return _changed(raw, compare_directory(bound, seen, scene.said))
     digest = hashlib.sha256(str(bound.content).encode()).hexdigest()
-    return _changed(raw, compare_file(bound, seen, scene.said, sha256=digest, secret=is_secret(raw)))
+    secret = seen.sha256 != digest and is_secret(raw)
+    return _changed(raw, compare_file(bound, seen, scene.said, sha256=digest, secret=secret))
 
 
 def _changed(resource: Resource, difference: Difference, *, owned: OwnedContainer | None = None) -> Item | None:
@@ -190,7 +190,7 @@ def _difference(scene: Scene, raw: Container, owned: OwnedContainer) -> Differen
     return compare_container(
         Wanted(
             raw=raw,
-            bound=bind(raw, {**scene.bindings, **run_bindings(run)}),
+            bound=bind(raw, scene.bindings_in(run)),
             is_intended=lambda: _is_intended(scene, raw, ours.digest if ours is not None else ""),
             changed=scene.said.intended,
             origins=scene.want.origins,

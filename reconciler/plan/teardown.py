@@ -106,9 +106,13 @@ def _remove_parts(ending: Ending, steps: StepList) -> None:
 
 
 def _own_paths(ending: Ending) -> list[SeenPath]:
-    """List what stands in the sandbox's own folder of what was asked about, deepest first."""
-    folder = own_folder(ending.view.identity.base_dir, ending.uid) + "/"
-    seen = [item for path, item in ending.view.paths.items() if path.startswith(folder)]
+    """List what stands in the sandbox's own folder of what was asked about, and may be removed alone, deepest first.
+
+    A directory that a container made another user's goes with the whole folder, when the sandbox does.
+    """
+    me = ending.view.identity
+    folder = own_folder(me.base_dir, ending.uid) + "/"
+    seen = [item for path, item in ending.view.paths.items() if path.startswith(folder) and me.uid in (0, item.uid)]
     return sorted(
         (item for item in seen if item.kind in ("directory", "file")), key=lambda item: item.path, reverse=True
     )

@@ -97,6 +97,17 @@ def test_an_expired_sandbox_loses_the_files_that_its_spec_does_not_name() -> Non
     assert the_matched(decide(wanted(one), settled, remembered(one))).bucket is Bucket.EXPIRED
 
 
+def test_an_expired_sandbox_keeps_a_directory_that_a_container_took_over() -> None:
+    folder = b.a_directory()
+    one = b.a_sandbox(resources=(folder, b.a_container()), ttl_s=60)
+    path = str(folder.path)
+    view = with_marker(standing(one, paths={path: b.a_seen_path(path, uid=999)}), created_at=b.later(hours=-1))
+    action = the_action(decide(wanted(one), view, remembered(one)))
+    assert "drop_path" not in kinds(action)
+    gone = replace(with_marker(view, phase="expired"), containers=())
+    assert the_matched(decide(wanted(one), gone, remembered(one))).bucket is Bucket.EXPIRED
+
+
 @pytest.mark.parametrize("path", ["", "..", "../other", "/etc/passwd", "a//b", "a/../../b", "./a", ".reconciler.json"])
 def test_a_marker_that_names_a_file_elsewhere_is_none(path: str) -> None:
     said = read_marker(msgspec.json.encode(b.a_marker(files=(path,))).decode())
