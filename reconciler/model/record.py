@@ -54,8 +54,12 @@ class HostRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Records(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold everything that the status folder remembers and a plan needs."""
+    """Hold everything that the status folder remembers and a plan needs.
+
+    `ready` names, by sandbox, the run whose probes passed and that was ready when it was last seen.
+    """
 
     sandboxes: tuple[Record, ...] = ()
+    ready: dict[str, str] = {}
     hosts: dict[str, HostRecord] = {}
     removals: tuple[Removal, ...] = ()

@@ -59,7 +59,7 @@ def _stuck(world: World, action: Action, *, reliable: set[str] | frozenset[str])
         return Trouble("DependencyHeld", message, "select it too, or see why it is held back")
     moved = _moves_to(world, action)
     if moved is not None and moved.action_id not in reliable:
-        message = f"it moves to {moved.host}, where it is neither made yet nor made by this plan"
+        message = f"it moves to {moved.host}, where it is not made and ready yet, nor made by this plan"
         return Trouble("MoveBlocked", message, f"select {moved.host} too, or see why it is held back there")
     return None
 

@@ -7,7 +7,7 @@ is known to be possible.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -101,6 +101,13 @@ def lower(work: Work, assessment: Assessment, *, adopting: bool) -> tuple[Step, 
     return steps.finish()
 
 
+def prove(want: SandboxDesired, *, fleet: str, action: str) -> tuple[Step, ...]:
+    """Ask every probe of a sandbox, and change nothing."""
+    steps = StepList(action)
+    _await(want, fleet, want.containers, steps)
+    return steps.finish()
+
+
 def _marker_until_done(work: Work) -> Marker:
     """Give the marker with the files that are still to go, so that a cut forgets none of them."""
     going = unnamed_files(work.holding.marker, work.marker.files)
@@ -161,14 +168,16 @@ def _lower_containers(work: Work, assessment: Assessment, steps: StepList) -> No
     touched = [container for container in start_order(work.want.containers) if container.name in by_name]
     for container in touched:
         for name in container.after:
-            _await(work, [other for other in touched if other.name == name and name not in waited], steps)
+            _await(
+                work.want, work.fleet, [other for other in touched if other.name == name and name not in waited], steps
+            )
             waited.add(name)
         if _lower_container(work, container, by_name[container.name], steps):
             waited.add(container.name)
     pending = [
         container for container in touched if container.name not in waited and _is_started(by_name[container.name])
     ]
-    _await(work, pending, steps)
+    _await(work.want, work.fleet, pending, steps)
 
 
 def _is_started(item: Item) -> bool:
@@ -250,7 +259,7 @@ def _replace(work: Work, raw: Container, name: str, old: Existing, steps: StepLi
     start_first = work.want.update == "start-first"
     if start_first:
         steps.effect(StartContainer(new), f"start the new {raw.name}")
-        _await(work, [raw], steps, names={raw.name: arriving})
+        _await(work.want, work.fleet, [raw], steps, names={raw.name: arriving})
     steps.effect(StopContainer(old, raw.stop_grace_s), f"stop the old {raw.name}")
     steps.effect(RemoveContainer(old), f"remove the old {raw.name}")
     steps.effect(RenameContainer(new, name), f"give {raw.name} its lasting name")
@@ -264,11 +273,17 @@ def _networks(leftovers: list[Item]) -> list[Item]:
     return [item for item in leftovers if item.owned is None and item.dropped is None]
 
 
-def _await(work: Work, containers: list[Container], steps: StepList, names: Mapping[str, str] | None = None) -> None:
+def _await(
+    want: SandboxDesired,
+    fleet: str,
+    containers: Iterable[Container],
+    steps: StepList,
+    names: Mapping[str, str] | None = None,
+) -> None:
     """Ask every probe of these containers; one without a probe must at least run, or have finished."""
     for container in containers:
-        name = (names or {}).get(container.name) or str(DerivedName(work.fleet, work.want.name, container.name))
-        for probe in work.want.probes_of(container):
+        name = (names or {}).get(container.name) or str(DerivedName(fleet, want.name, container.name))
+        for probe in want.probes_of(container):
             steps.add(Await(probe, name, gating=not container.optional), f"wait until {container.name} is ready")
 
 

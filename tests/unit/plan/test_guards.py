@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from reconciler.model.desired import Admission, Suspend
 from reconciler.model.observed import HostView, ImageAbsent
-from reconciler.model.plan import Bucket, Plan, Verb
+from reconciler.model.plan import Await, Bucket, Plan, Verb
 from reconciler.model.record import Records
 from reconciler.model.resource import Published
 from reconciler.plan import Selection
@@ -430,10 +430,20 @@ def test_the_old_one_stays_while_the_new_one_is_not_made(over: dict[str, Any]) -
     assert {(held.host, held.reason) for held in made.held} >= {("h1", "MoveBlocked")}
 
 
-def test_the_old_one_goes_once_the_new_one_stands() -> None:
+def test_the_old_one_goes_once_the_new_one_was_seen_to_be_ready() -> None:
     there = b.a_sandbox(host="h2")
     hosts = {"h1": b.a_reachable(standing(ONE)), "h2": second_host(standing(there))}
-    records = b.a_records(b.a_record(ONE), b.a_record(there, host_id="2" * 32))
-    action = the_action(decide(wanted(there), hosts, records, selection=Selection(hosts=frozenset({"h1"}))))
+    both = (b.a_record(ONE), b.a_record(there, host_id="2" * 32))
+    only_h1 = Selection(hosts=frozenset({"h1"}))
+
+    ready = b.a_records(*both, ready={there.name: b.RUN})
+    action = the_action(decide(wanted(there), hosts, ready, selection=only_h1))
     assert (action.id, action.verb, action.after) == ("h1/web-1", Verb.DESTROY, ())
     assert "stop_container" in kinds(action)
+
+    for another in ({}, {there.name: "run-of-before"}):
+        unproven = b.a_records(*both, ready=another)
+        proof, removal = decide(wanted(there), hosts, unproven).actions
+        assert (proof.id, kinds(proof), removal.after) == ("h2/web-1", [], ("h2/web-1",))
+        assert [type(step.do) for step in proof.steps] == [Await]
+        assert the_held(decide(wanted(there), hosts, unproven, selection=only_h1)).reason == "MoveBlocked"
