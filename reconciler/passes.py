@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import enum
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -13,15 +12,17 @@ import msgspec
 
 from reconciler.apply import apply
 from reconciler.apply.ports import Clock, Interrupt, Observer
-from reconciler.errors import GuardRefused, HostError, Locked, PlanStale
+from reconciler.apply.waiting import unless_cancelled
+from reconciler.errors import GuardRefused, Locked, PlanStale
 from reconciler.host.interface import Host, Reader
 from reconciler.model.desired import Desired, HostDesired
 from reconciler.model.observed import Observed, Reachable
 from reconciler.model.outcome import ActionEnded, PassEnded
-from reconciler.model.plan import Action, Await, Bucket, Plan, Verb
+from reconciler.model.plan import Plan
 from reconciler.model.record import Records
 from reconciler.model.status import Statuses
-from reconciler.observe import Sighting, ask_readiness, close_all, observe
+from reconciler.observe import Sighting, close_all, observe
+from reconciler.observe.afterwards import ask_the_others, know_new_hosts, with_readiness
 from reconciler.plan import PlanRequest, plan, stale_reads
 from reconciler.record.cut import remember_cut
 from reconciler.record.fold import fold, records_of
@@ -29,7 +30,6 @@ from reconciler.record.journal import Journal
 from reconciler.record.store import Loaded, StatusStore
 
 LOCK_POLL_S = 0.1
-_ENDINGS = frozenset({Verb.DESTROY, Verb.FORGET, Verb.REAP})
 
 Planner = Callable[[Desired, Observed, Records, PlanRequest], Plan]
 
@@ -110,21 +110,26 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True):
     not_ready: tuple[ActionEnded, ...] = ()
 
 
+class _Prospect(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold one look at the hosts, with what was planned from it."""
+
+    sighting: Sighting
+    plan: Plan
+
+
 def refusal(made: Plan) -> GuardRefused:
-    """Say that a guard forbids a plan: the first reason, and the last as a hint."""
-    first, *rest = [cause.text for cause in made.refused]
-    return GuardRefused("refused: " + first, hint=rest[-1] if rest else None, code="E_BUDGET")
+    """Say that guards forbid a plan: every reason, and the last sentence, which tells the way out, as a hint."""
+    reasons = [cause.text for cause in made.refused]
+    hint = reasons.pop() if len(reasons) > 1 else None
+    return GuardRefused("refused: " + "; ".join(reasons), hint=hint, code="E_BUDGET")
 
 
 async def plan_pass(question: Question, *, store: StatusStore, doors: Doors, clock: Clock) -> Planned:
     """Look at the hosts through readers that cannot mutate, and plan."""
     loaded = _load(store, clock)
-    sighting = await _look(question, records_of(loaded.statuses), doors.reader, clock, with_facts=False)
-    try:
-        made = _plan(question, sighting, loaded.statuses)
-    finally:
-        await _close(sighting)
-    return Planned(plan=made, observed=sighting.observed, statuses=loaded.statuses, warnings=loaded.warnings)
+    prospect = await _look_and_plan(question, loaded.statuses, doors.reader, clock, with_facts=False)
+    await close_all(prospect.sighting.readers.values())
+    return _planned(prospect, prospect.plan, loaded)
 
 
 async def apply_pass(question: Question, setting: Setting, *, saved: Plan | None = None) -> Passed:
@@ -139,112 +144,115 @@ async def apply_pass(question: Question, setting: Setting, *, saved: Plan | None
     with contextlib.ExitStack() as held:
         await hold_status(held, store, owner=setting.owner, timeout_s=setting.lock_timeout_s, clock=clock)
         loaded = _load(store, clock)
-        sighting = await _look(question, records_of(loaded.statuses), setting.doors.host, clock, with_facts=True)
+
+        async def look_and_plan() -> _Prospect:
+            return await _look_and_plan(question, loaded.statuses, setting.doors.host, clock, with_facts=True)
+
+        prospect = await look_and_plan()
         try:
-            fresh = _plan(question, sighting, loaded.statuses)
-            planned = Planned(
-                plan=fresh if saved is None else _still_good(saved, fresh, was_saved=True),
-                observed=sighting.observed,
-                statuses=loaded.statuses,
-                warnings=loaded.warnings,
-            )
+            made = prospect.plan if saved is None else _still_good(saved, prospect.plan, was_saved=True)
+            planned = _planned(prospect, made, loaded)
             answer = setting.agree(planned)
             if answer is Answer.ASKED:
                 # What was read may have changed while a person was reading it: the same path as a saved plan.
-                await _close(sighting)
-                sighting = await _look(
-                    question, records_of(loaded.statuses), setting.doors.host, clock, with_facts=True
-                )
-                again = _plan(question, sighting, loaded.statuses)
-                if _still_good(planned.plan, again, was_saved=False).refused:
-                    raise refusal(again)
-            with contextlib.ExitStack() as stack:
-                ended = None
-                if answer is not Answer.NO:
-                    journal = stack.enter_context(_journal(store.folder, planned.plan, clock))
-                    ended = await _carry_out(planned.plan, question, sighting, setting, journal)
-                asked_at = clock.now()
-                asked = await _ask_the_others(planned, ended, question, sighting, clock)
-                told = _with_readiness(planned.plan, ended, asked, asked_at=asked_at, now=clock.now())
-                seen = await _know_new_hosts(sighting, ended)
-                store.save(fold(loaded.statuses, planned.plan, seen, told, clock.now(), desired=question.desired))
-                if ended is not None:
-                    journal.finish(ended)
+                await close_all(prospect.sighting.readers.values())
+                prospect = await look_and_plan()
+                if _still_good(made, prospect.plan, was_saved=False).refused:
+                    raise refusal(prospect.plan)
+            journal = None if answer is Answer.NO else _begin_journal(held, store.folder, made, clock)
+            ended = None if journal is None else await _carry_out(made, question, prospect.sighting, setting, journal)
+            return await _record(
+                planned, ended, question=question, setting=setting, sighting=prospect.sighting, journal=journal
+            )
         finally:
-            await _close(sighting)
+            await close_all(prospect.sighting.readers.values())
+
+
+async def _record(
+    planned: Planned,
+    ended: PassEnded | None,
+    *,
+    question: Question,
+    setting: Setting,
+    sighting: Sighting,
+    journal: Journal | None,
+) -> Passed:
+    """Ask who is ready, and write what was seen and done."""
+    clock, interrupt, desired = setting.clock, setting.interrupt, question.desired
+    asked_at = clock.now()
+    asking = ask_the_others(
+        planned.plan,
+        ended,
+        desired=desired,
+        statuses=planned.statuses,
+        readers=sighting.readers,
+        now=clock.now,
+    )
+    asked = await unless_cancelled(interrupt, asking, otherwise=())
+    told = with_readiness(planned.plan, ended, asked, asked_at=asked_at, now=clock.now())
+    seen = sighting.observed
+    if ended is not None:
+        seen = await unless_cancelled(interrupt, know_new_hosts(seen, sighting.readers), otherwise=seen)
+    if journal is not None:
+        journal.make_room()
+    setting.store.save(fold(planned.statuses, planned.plan, seen, told, clock.now(), desired=desired))
+    if journal is not None and ended is not None:
+        journal.finish(ended)
     return Passed(planned=planned, ended=ended, not_ready=tuple(item for item in asked if item.end == "failed"))
+
+
+async def _look_and_plan(
+    question: Question,
+    statuses: Statuses,
+    connect: Callable[[HostDesired], Reader],
+    clock: Clock,
+    *,
+    with_facts: bool,
+) -> _Prospect:
+    """Look and plan; the connections stay open, unless planning fails."""
+    records = records_of(statuses)
+    sighting = await observe(
+        question.desired,
+        connect=connect,
+        records=records,
+        now=clock.now,
+        only=_hosts_to_ask(question, records),
+        with_facts=with_facts,
+        with_tags=question.request.updates_images,
+    )
+    try:
+        found = frozenset(_revisions(sighting.observed))
+        request = msgspec.structs.replace(question.request, ancestors=question.ancestors(found))
+        made = question.planner(question.desired, sighting.observed, records, request)
+    except BaseException:
+        await close_all(sighting.readers.values())
+        raise
+    return _Prospect(sighting=sighting, plan=made)
+
+
+def _hosts_to_ask(question: Question, records: Records) -> frozenset[str] | None:
+    """Name the hosts that were selected, and those without which their sandboxes cannot be judged.
+
+    Those are the hosts of what they depend on, and the new hosts of what moves away from them.
+    """
+    if question.only is None:
+        return None
+    wanted = question.desired.sandboxes
+    here = [want for want in wanted.values() if want.host in question.only]
+    needed = {wanted[name].host for want in here for name in want.depends_on if name in wanted}
+    leaving = {record.sandbox for record in records.sandboxes if record.host in question.only}
+    needed |= {wanted[name].host for name in leaving if name in wanted}
+    return question.only | (needed & question.desired.hosts.keys())
+
+
+def _planned(prospect: _Prospect, made: Plan, loaded: Loaded) -> Planned:
+    return Planned(plan=made, observed=prospect.sighting.observed, statuses=loaded.statuses, warnings=loaded.warnings)
 
 
 def _load(store: StatusStore, clock: Clock) -> Loaded:
     """Load what is remembered, with what a pass that was cut short may have made."""
     loaded = store.load(now=clock.now())
     return msgspec.structs.replace(loaded, statuses=remember_cut(loaded.statuses, store.folder))
-
-
-async def _ask_the_others(
-    planned: Planned, ended: PassEnded | None, question: Question, sighting: Sighting, clock: Clock
-) -> tuple[ActionEnded, ...]:
-    """Ask the probes that no action waited for: ready is what answers now, not what once did."""
-    made = planned.plan
-    known = {name: status.ready_run for name, status in planned.statuses.sandboxes.items()}
-    done = {item.id for item in ended.actions if item.end == "done"} if ended is not None else set()
-    runs = {item.sandbox: item.run for item in made.matched if item.bucket is Bucket.MATCHING}
-    runs |= {item.sandbox: item.run for item in made.actions if _leaves_it_running(item, done)}
-    asked_already = {item.sandbox: _waited_for(item) for item in made.actions}
-    wanted = [
-        want
-        for name in sorted(runs)
-        if (want := question.desired.sandboxes.get(name)) is not None
-        and not asked_already.get(name, frozenset()).issuperset(one.name for one in want.containers)
-    ]
-    proved = frozenset(name for name, run in runs.items() if run and known.get(name) == run)
-    return await ask_readiness(wanted, fleet=made.fleet, readers=sighting.readers, now=clock.now, proved=proved)
-
-
-def _leaves_it_running(action: Action, done: set[str]) -> bool:
-    """Tell whether the sandbox is meant to run after an action: not one that is taken away or merely forgotten."""
-    return action.verb is Verb.ADOPT or (action.id in done and action.verb not in _ENDINGS)
-
-
-def _waited_for(action: Action) -> frozenset[str]:
-    """Name the containers whose readiness an action waits for; of those that it does not touch it knows nothing."""
-    return frozenset(step.do.probe.container for step in action.steps if isinstance(step.do, Await))
-
-
-def _with_readiness(
-    made: Plan, ended: PassEnded | None, asked: tuple[ActionEnded, ...], *, asked_at: datetime, now: datetime
-) -> PassEnded | None:
-    """Add to what became of the plan what the probes of the others said."""
-    if not asked:
-        return ended
-    if ended is None:
-        return PassEnded(pass_id=made.pass_id, started_at=asked_at, finished_at=now, actions=asked)
-    ready = {item.id: item for item in asked}
-    done = tuple(_told(item, ready.pop(item.id, None)) for item in ended.actions)
-    return msgspec.structs.replace(ended, actions=(*done, *ready.values()))
-
-
-def _told(done: ActionEnded, asked: ActionEnded | None) -> ActionEnded:
-    """Add to an action what its sandbox's probes said after it."""
-    if asked is None:
-        return done
-    not_ready = asked.message if asked.end == "failed" else ""
-    return msgspec.structs.replace(done, ready_at=asked.ready_at, not_ready=not_ready)
-
-
-async def _know_new_hosts(sighting: Sighting, ended: PassEnded | None) -> Observed:
-    """Ask the hosts that had no id who they are now: the pass gave them one, and the record must name it.
-
-    One that does not answer any more stays without, and the next pass wants proof that it is the same machine.
-    """
-    hosts = dict(sighting.observed.hosts)
-    for name, state in sighting.observed.hosts.items() if ended is not None else ():
-        if isinstance(state, Reachable) and state.view.identity.host_id is None:
-            with contextlib.suppress(HostError):
-                identity = await sighting.readers[name].identify()
-                view = msgspec.structs.replace(state.view, identity=identity)
-                hosts[name] = msgspec.structs.replace(state, view=view)
-    return Observed(hosts=hosts)
 
 
 async def hold_status(
@@ -265,31 +273,6 @@ async def hold_status(
             await clock.sleep(LOCK_POLL_S)
         else:
             return
-
-
-async def _look(
-    question: Question,
-    records: Records,
-    connect: Callable[[HostDesired], Reader],
-    clock: Clock,
-    *,
-    with_facts: bool,
-) -> Sighting:
-    return await observe(
-        question.desired,
-        connect=connect,
-        records=records,
-        now=clock.now,
-        only=question.only,
-        with_facts=with_facts,
-        with_tags=question.request.updates_images,
-    )
-
-
-def _plan(question: Question, sighting: Sighting, statuses: Statuses) -> Plan:
-    found = frozenset(_revisions(sighting.observed))
-    request = msgspec.structs.replace(question.request, ancestors=question.ancestors(found))
-    return question.planner(question.desired, sighting.observed, records_of(statuses), request)
 
 
 def _revisions(observed: Observed) -> Iterator[str]:
@@ -326,14 +309,8 @@ async def _carry_out(
     )
 
 
-@contextlib.contextmanager
-def _journal(folder: Path, made: Plan, clock: Clock) -> Iterator[Journal]:
+def _begin_journal(held: contextlib.ExitStack, folder: Path, made: Plan, clock: Clock) -> Journal:
+    """Begin the journal of a pass, which is closed when the status folder is given back."""
     journal = Journal.begin(folder, made, now=clock.now)
-    try:
-        yield journal
-    finally:
-        journal.close()
-
-
-async def _close(sighting: Sighting) -> None:
-    await close_all(sighting.readers.values())
+    held.callback(journal.close)
+    return journal

@@ -25,6 +25,13 @@ async def within(clock: Clock, seconds: float, answer: Coroutine[Any, Any, T]) -
     return work.result()
 
 
+async def unless_cancelled(interrupt: Interrupt, answer: Coroutine[Any, Any, T], *, otherwise: T) -> T:
+    """Give what `answer` gives, or `otherwise` once somebody has asked twice to stop; then `answer` is cancelled."""
+    work = asyncio.ensure_future(answer)
+    await _race(work, interrupt.cancelled())
+    return otherwise if work.cancelled() else work.result()
+
+
 async def until(clock: Clock, event: asyncio.Event, *, limit_s: float) -> None:
     """Wait for an event, at most for so long."""
     await _race(clock.sleep(limit_s), event.wait())

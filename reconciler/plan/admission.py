@@ -60,14 +60,13 @@ def _measured_trouble(place: Place, limits: Admission, facts: HostSnapshot) -> T
     if memory_bytes is not None and facts.memory_available_bytes < memory_bytes:
         have, want = round_size(facts.memory_available_bytes), exact_size(memory_bytes)
         return _short(place, f"has {have} of memory available, admission.minMemoryAvailable is {want}")
-    disk = facts.disks.docker_root or facts.disks.base_dir or facts.disks.root
-    if (
-        limits.disk_free_min_bytes is not None
-        and disk is not None
-        and disk.available_bytes < limits.disk_free_min_bytes
-    ):
-        have, want = round_size(disk.available_bytes), exact_size(limits.disk_free_min_bytes)
-        return _short(place, f"has {have} free at {disk.path}, admission.minDiskFree is {want}")
+    disk = facts.disks.docker_root
+    if limits.disk_free_min_bytes is not None:
+        if disk is None:
+            return _short(place, "could not tell what is free on Docker's disk, as admission.minDiskFree asks")
+        if disk.available_bytes < limits.disk_free_min_bytes:
+            have, want = round_size(disk.available_bytes), exact_size(limits.disk_free_min_bytes)
+            return _short(place, f"has {have} free at {disk.path}, admission.minDiskFree is {want}")
     load = facts.load_1 / max(facts.cpu_count, 1)
     if limits.load_per_cpu_max is not None and load > limits.load_per_cpu_max:
         return _short(place, f"has a load of {load:.2f} per CPU, admission.maxLoadPerCpu is {limits.load_per_cpu_max}")

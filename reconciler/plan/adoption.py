@@ -8,15 +8,15 @@ from reconciler.errors import UsageError
 from reconciler.model.desired import Desired
 from reconciler.model.effect import PutMarker
 from reconciler.model.names import DerivedName, Key, is_full_id, parse_derived
-from reconciler.model.observed import Observed, SeenContainer
+from reconciler.model.observed import Observed, SeenContainer, Unreachable
 from reconciler.model.ownership import Ours
-from reconciler.model.plan import Action, Apply, Bucket, Cause, Note, Plan, ResourceChange, Step, Summary, Verb
+from reconciler.model.plan import Action, Apply, Bucket, Cause, Note, Plan, ResourceChange, Step, Verb
 from reconciler.model.record import Records
-from reconciler.plan.basis import bases
 from reconciler.plan.case import Case
+from reconciler.plan.header import headed
 from reconciler.plan.request import PlanRequest
 from reconciler.plan.wanted import fresh_marker
-from reconciler.plan.world import Place, World, lay_out
+from reconciler.plan.world import Place, World, lay_out, unreachable_reason
 
 
 def require_full_id(full_id: str) -> None:
@@ -46,16 +46,20 @@ def plan_adoption(
     state = world.reachable(host)
     trouble = world.host_troubles.get(host)
     if state is None or trouble is not None:
-        why = trouble.message if trouble is not None else "the host did not answer"
-        raise UsageError(f"{host} cannot be changed: {why}", code="E_ADOPT")
+        held = trouble or unreachable_reason(world, host)
+        raise UsageError(f"{host} cannot be changed: {held.message}", hint=held.hint, code="E_ADOPT")
     doubts = [text for text in world.held(place).doubts if full_id in text]
     if doubts:
-        raise UsageError(f"it cannot be told whose it is: {doubts[0]}", code="E_ADOPT")
+        hint = "rename or remove what is not ours by hand"
+        raise UsageError(f"it cannot be told whose it is: {doubts[0]}", hint=hint, code="E_ADOPT")
     case = Case(world=world, place=place, state=state, holding=world.held(place), record=world.recorded(place))
     want = desired.sandboxes[name.sandbox]
     key = str(Key("containers", name.resource))
-    marker = case.holding.marker or fresh_marker(case, want)
-    marker = msgspec.structs.replace(marker, adopted={**marker.adopted, key: full_id})
+    old, fresh = case.holding.marker, fresh_marker(case, want)
+    # One that has expired begins anew: what a person puts in its place is not to end by the old one's time.
+    marker = old if old is not None and old.phase == "present" else fresh
+    known = old.adopted if old is not None else {}
+    marker = msgspec.structs.replace(marker, adopted={**known, key: full_id})
     steps = (
         Step(id=f"{place.action_id}#00", do=Note("adopted"), title="remember it as ours"),
         Step(
@@ -80,17 +84,7 @@ def plan_adoption(
         revision=request.revision,
         keys=(key,),
     )
-    return Plan(
-        tool=request.tool,
-        fleet=desired.fleet,
-        revision=request.revision,
-        specs=desired.digest,
-        pass_id=request.pass_id,
-        made_at=request.now,
-        basis=bases(world, (action,)),
-        actions=(action,),
-        summary=Summary(adopt=1),
-    )
+    return headed(world, (action,))
 
 
 def _find(world: World, full_id: str) -> tuple[str, SeenContainer]:
@@ -106,7 +100,9 @@ def _find(world: World, full_id: str) -> tuple[str, SeenContainer]:
                     hint="rename it first: docker rename, to sbx-<fleet>.<sandbox>.<container> of a wanted sandbox",
                     code="E_ADOPT",
                 )
-    raise UsageError(f"no host that answered has a container {full_id}", code="E_ADOPT")
+    silent = [name for name, seen in sorted(world.observed.hosts.items()) if isinstance(seen, Unreachable)]
+    hint = f"these hosts did not answer: {', '.join(silent)}" if silent else "docker ps --no-trunc on its host tells it"
+    raise UsageError(f"no host that answered has a container {full_id}", hint=hint, code="E_ADOPT")
 
 
 def _wanted_name(world: World, host: str, seen: SeenContainer) -> DerivedName:

@@ -33,8 +33,13 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def ending(self) -> teardown.Ending:
         """Give what lowering its end needs."""
+        want = self.world.desired.sandboxes.get(self.place.sandbox)
         return teardown.Ending(
-            fleet=self.world.desired.fleet, host=self.place.host, holding=self.holding, view=self.state.view
+            fleet=self.world.desired.fleet,
+            host=self.place.host,
+            holding=self.holding,
+            view=self.state.view,
+            measured=want is None or want.observability != "off",
         )
 
     def hold(self, bucket: Bucket, trouble: Trouble) -> Held:

@@ -136,7 +136,7 @@ def _explain(
             old=_shown(field, known.walk(now), secret=spot in hidden or is_secret(said), adopted=adopted),
             new=_shown(field, want, secret=is_secret(said), adopted=False),
             remedy=rule.remedy_for(want),
-            origin=_origin(wanted, rule.remedy_for(want), said),
+            origin=_origin(wanted, rule, said),
             at=where_said(wanted.origins, f"{prefix}.{spot}"),
         )
         for spot, want, now, said in pairs
@@ -151,12 +151,13 @@ def _shown(field: str, value: object, *, secret: bool, adopted: bool) -> str | N
     return UNSHOWN if adopted and field == "env" else in_words(field, value)
 
 
-def _origin(wanted: Wanted, remedy: Remedy, said: object) -> Literal["intent", "drift"]:
+def _origin(wanted: Wanted, rule: Rule, said: object) -> Literal["intent", "drift"]:
     """Attribute a change; a secret's value is in no digest, so its change is taken as meant.
 
-    What is set in place is in no container's digest either: there the whole sandbox tells.
+    What is set in place is in no container's digest either, also where taking it away replaces the container: there
+    the whole sandbox tells.
     """
-    meant = wanted.changed if remedy is Remedy.IN_PLACE else wanted.is_intended()
+    meant = wanted.changed if rule.remedy is Remedy.IN_PLACE else wanted.is_intended()
     return "intent" if meant or is_secret(said) else "drift"
 
 

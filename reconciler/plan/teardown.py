@@ -25,7 +25,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     holding: Holding
     view: HostView
-    measured: bool = True
+    measured: bool
 
     @property
     def uid(self) -> str:
@@ -56,6 +56,8 @@ def expire(ending: Ending, marker: Marker) -> tuple[Step, ...]:
     Whom it adopted stays in the marker: that is the only proof that those containers are ours to remove.
     """
     steps = ending.steps
+    if ending.measured:
+        steps.add(Measure("before"), "measure the host")
     steps.effect(PutMarker(ending.view.identity.base_dir, marker), "mark it expired")
     _remove_parts(ending, steps)
     base_dir = ending.view.identity.base_dir
@@ -67,6 +69,8 @@ def expire(ending: Ending, marker: Marker) -> tuple[Step, ...]:
         steps.effect(DropPath(seen.path, base_dir, seen.inode), f"remove {seen.path}")
     if marker.files:
         steps.effect(PutMarker(base_dir, msgspec.structs.replace(marker, files=())), "write the marker without them")
+    if ending.measured:
+        steps.add(Measure("after"), "measure the host again")
     return steps.finish()
 
 

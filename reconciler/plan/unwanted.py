@@ -137,6 +137,9 @@ def _reap(case: Case) -> Verdict:
     if age_s < policy.older_than_s:
         message = f"an orphan, and younger ({age_s:.0f} s) than reap.olderThan ({policy.older_than_s} s)"
         return case.hold(Bucket.ORPHAN, Trouble("TooYoung", message))
+    if not case.holding.containers and age_s < policy.older_than_s + policy.grace_s:
+        message = f"an orphan without containers; {policy.older_than_s + policy.grace_s - age_s:.0f} s of grace left"
+        return case.hold(Bucket.ORPHAN, Trouble("InGrace", message, "adopt it with a spec of this name to keep it"))
     if len(case.holding.tombs) < len(case.holding.containers):
         steps = teardown.bury(case.ending, tomb_epoch_s=int(clock_s))
         cause = Cause(f"an orphan, {age_s:.0f} s old: stopped now, removed after {policy.grace_s} s of grace")

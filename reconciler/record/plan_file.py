@@ -11,6 +11,7 @@ import msgspec
 from reconciler.errors import PlanDamaged, ReconcilerError
 from reconciler.model.digest import canonical_json
 from reconciler.model.plan import PLAN_FORMAT, Plan
+from reconciler.record.whole import write_whole
 
 _SIZE_MAX_BYTES = 256 * 1024 * 1024
 _HINT = "make a new one: reconcile plan --out FILE"
@@ -37,16 +38,14 @@ class _Claim(msgspec.Struct, frozen=True):
 def save_plan(path: Path, plan: Plan) -> None:
     """Write a plan file (0600), replacing an older one in one step."""
     data = canonical_json(_Sealed(_digest(plan), plan))
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            write_whole(path.name, data + b"\n", folder=folder)
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise ReconcilerError(f"cannot write {path}: {error.strerror}", code="E_PLAN_WRITE") from None
 
 

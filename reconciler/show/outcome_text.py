@@ -12,8 +12,9 @@ from reconciler.show.page import Page, Span, line
 from reconciler.show.symbols import SIGNS, symbol_of
 from reconciler.show.words import count, on_host, span
 
-LOG_LINES = 10
-"""So many last lines of a failed container's output are shown; the outcome keeps more."""
+LOG_LINES = 50
+"""So many last lines of a failed container's output are shown; where several failed, they share this many."""
+LOG_LINES_MIN = 10
 
 _COUNTED_AS = {Verb.START: Verb.UPDATE, Verb.RESTART: Verb.UPDATE}
 _DONE = (Verb.CREATE, Verb.UPDATE, Verb.REPLACE, Verb.DESTROY, Verb.ADOPT, Verb.FORGET, Verb.REAP)
@@ -91,6 +92,8 @@ def _done(action: Action, result: ActionEnded, *, deltas: bool) -> Page:
 def _undone(ends: list[tuple[Action, ActionEnded]]) -> Page:
     """Tell of each action that is not done; of many that never began for one reason, together."""
     page: Page = []
+    speaking = sum(1 for _, result in ends if result.logs)
+    lines = max(LOG_LINES // max(speaking, 1), LOG_LINES_MIN)
     alike: dict[tuple[str, str], list[tuple[Action, ActionEnded]]] = {}
     for action, result in ends:
         if result.end != "done":
@@ -99,7 +102,7 @@ def _undone(ends: list[tuple[Action, ActionEnded]]) -> Page:
         if end in _HARMLESS and len(group) >= _MANY:
             page += [(), *_together([action for action, _ in group], group[0][1])]
         else:
-            page += [line for action, result in group for line in ((), *_not_done(action, result))]
+            page += [line for action, result in group for line in ((), *_not_done(action, result, lines=lines))]
     return page
 
 
@@ -112,7 +115,7 @@ def _together(actions: list[Action], result: ActionEnded) -> Page:
     ]
 
 
-def _not_done(action: Action, result: ActionEnded) -> Page:
+def _not_done(action: Action, result: ActionEnded, *, lines: int) -> Page:
     head = on_host(action.address, action.host)
     is_harmless = result.end in _HARMLESS
     mark = Span("  ? ", "held") if is_harmless else Span("  ! ", "bad")
@@ -124,7 +127,7 @@ def _not_done(action: Action, result: ActionEnded) -> Page:
         page.append(line(f"      hint: {shown(result.hint)}"))
     page += [line(f"      warning: {shown(text)}") for text in result.warnings]
     if result.logs:
-        last = result.logs[-LOG_LINES:]
+        last = result.logs[-lines:]
         noun = "line" if len(last) == 1 else f"{len(last)} lines"
         page.append(line(Span(f"      last {noun} of its output:", "quiet")))
         page += [line(Span("        | ", "quiet"), shown(text)) for text in last]

@@ -63,3 +63,17 @@ def test_a_saved_plan_goes_through_the_budget_again(fleet: Driver, alpha: LabHos
     fleet.run("plan", "--out", "allowed.plan", "--allow-destroy", "3").expect(0)
     fleet.run("apply", "allowed.plan").expect(0)
     assert set(fleet.containers(alpha)) == {name_of(fleet, "web-3")}
+
+
+def test_a_saved_plan_may_rest_on_a_host_that_it_does_not_change(fleet: Driver, alpha: LabHost, beta: LabHost) -> None:
+    assert beta
+    web_sandbox(fleet, "db", "beta")
+    settle(fleet)
+    web_sandbox(fleet, "web", "alpha", dependsOn=["db"])
+    fleet.run("plan", "--out", "web.plan").expect(0)
+    fleet.run("apply", "./web.plan").expect(0)
+    assert name_of(fleet, "web") in fleet.containers(alpha)
+
+    web_sandbox(fleet, "web", "alpha", container={"image": "lab/web:2"}, dependsOn=["db"])
+    fleet.run("apply", "--yes", "--on", "alpha").expect(0)
+    expect_settled(fleet)

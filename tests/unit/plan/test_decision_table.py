@@ -358,3 +358,11 @@ def test_a_generation_is_never_lower_than_the_host_tells() -> None:
     drifted = altered(b.a_seen(labels={**b.labels_for(generation=7)}), user="nobody")
     action = the_action(decide(wanted(ONE), standing(ONE, containers=(drifted,), markers=())))
     assert action.generation >= 7
+
+
+def test_an_orphan_of_which_only_the_folder_is_left_has_its_grace_too() -> None:
+    early = orphan(mode="apply", now_h=24.5, containers=(b.a_seen(OTHER),))
+    assert [(held.sandbox, held.reason) for held in early.held] == [(b.SANDBOX, "InGrace")]
+    assert early.actions == ()
+    late = orphan(mode="apply", now_h=25.5, containers=(b.a_seen(OTHER),))
+    assert [(action.sandbox, action.verb) for action in late.actions] == [(b.SANDBOX, Verb.REAP)]

@@ -323,6 +323,15 @@ def test_a_port_of_somebody_else_holds_back_before_anything_is_stopped(bind: str
 # Room -----------------------------------------------------------------------------------------------------------------
 
 
+def test_a_disk_that_could_not_be_measured_is_not_taken_for_an_empty_one() -> None:
+    desired = wanted(ONE, hosts={"h1": b.a_host(admission=Admission(disk_free_min_bytes=1))})
+    facts = b.a_snapshot()
+    blind = replace(facts, disks=replace(facts.disks, docker_root=None))
+    held = the_held(decide(desired, {b.HOST: b.a_reachable(b.a_view(), snapshot=blind)}))
+    assert held.reason == "AdmissionRefused"
+    assert "Docker's disk" in held.message
+
+
 @pytest.mark.parametrize(
     ("limits", "words"),
     [

@@ -101,6 +101,14 @@ def test_a_limit_that_the_specs_changed_is_no_drift() -> None:
         assert [change.origin for item in action.resources for change in item.changes] == ["intent"]
 
 
+def test_a_limit_that_the_specs_took_away_is_no_drift() -> None:
+    before = b.a_sandbox(resources=(b.a_container(memory_bytes=64 << 20),))
+    action = the_action(decide(wanted(ONE), standing(before), remembered(before)))
+    assert [(change.path, change.origin) for change in action.changes] == [
+        ("containers.main.resources.memory", "intent")
+    ]
+
+
 @pytest.mark.parametrize(("code", "verb"), [(0, None), (3, Verb.START)])
 def test_what_runs_once_is_run_again_until_it_ended_well(code: int, verb: Verb | None) -> None:
     once = b.a_sandbox(resources=(b.a_container(run="once", restart="no"),))

@@ -1,0 +1,103 @@
+"""Ask, after a plan was walked, what the walk could not know: who is ready, and who new hosts are."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from reconciler.errors import HostError
+from reconciler.host.interface import Reader
+from reconciler.model.desired import Desired
+from reconciler.model.observed import Observed, Reachable
+from reconciler.model.outcome import ActionEnded, PassEnded
+from reconciler.model.plan import Action, Await, Bucket, Plan, Verb
+from reconciler.model.status import Statuses
+from reconciler.observe.readiness import Now, ask_readiness
+
+_ENDINGS = frozenset({Verb.DESTROY, Verb.FORGET, Verb.REAP})
+
+
+async def ask_the_others(
+    made: Plan,
+    ended: PassEnded | None,
+    *,
+    desired: Desired,
+    statuses: Statuses,
+    readers: Mapping[str, Reader],
+    now: Now,
+) -> tuple[ActionEnded, ...]:
+    """Ask the probes that no action waited for: ready is what answers now, not what once did.
+
+    Returns:
+        As `ask_readiness`.
+    """
+    known = {name: status.ready_run for name, status in statuses.sandboxes.items()}
+    done = {item.id for item in ended.actions if item.end == "done"} if ended is not None else set()
+    runs = {item.sandbox: item.run for item in made.matched if item.bucket is Bucket.MATCHING}
+    runs |= {item.sandbox: item.run for item in made.actions if _leaves_it_running(item, done)}
+    asked_already = {item.sandbox: _waited_for(item) for item in made.actions}
+    wanted = [
+        want
+        for name in sorted(runs)
+        if (want := desired.sandboxes.get(name)) is not None
+        and not asked_already.get(name, frozenset()).issuperset(one.name for one in want.containers)
+    ]
+    proved = frozenset(name for name, run in runs.items() if run and known.get(name) == run)
+    return await ask_readiness(wanted, fleet=made.fleet, readers=readers, now=now, proved=proved)
+
+
+def _leaves_it_running(action: Action, done: set[str]) -> bool:
+    """Tell whether the sandbox is meant to run after an action: not one that is taken away or merely forgotten."""
+    return action.verb is Verb.ADOPT or (action.id in done and action.verb not in _ENDINGS)
+
+
+def _waited_for(action: Action) -> frozenset[str]:
+    """Name the containers whose readiness an action waits for; of those that it does not touch it knows nothing."""
+    return frozenset(step.do.probe.container for step in action.steps if isinstance(step.do, Await))
+
+
+def with_readiness(
+    made: Plan, ended: PassEnded | None, asked: tuple[ActionEnded, ...], *, asked_at: datetime, now: datetime
+) -> PassEnded | None:
+    """Add to what became of the plan what the probes of the others said."""
+    if not asked:
+        return ended
+    if ended is None:
+        return PassEnded(pass_id=made.pass_id, started_at=asked_at, finished_at=now, actions=asked)
+    ready = {item.id: item for item in asked}
+    done = tuple(_told(item, ready.pop(item.id, None)) for item in ended.actions)
+    return msgspec.structs.replace(ended, actions=(*done, *ready.values()))
+
+
+def _told(done: ActionEnded, asked: ActionEnded | None) -> ActionEnded:
+    """Add to an action what its sandbox's probes said after it."""
+    if asked is None:
+        return done
+    not_ready = asked.message if asked.end == "failed" else ""
+    return msgspec.structs.replace(done, ready_at=asked.ready_at, not_ready=not_ready)
+
+
+async def know_new_hosts(observed: Observed, readers: Mapping[str, Reader]) -> Observed:
+    """Ask the hosts that had no id who they are now: the pass gave them one, and the record must name it.
+
+    One that does not answer any more stays without, and the next pass wants proof that it is the same machine.
+    """
+    hosts = dict(observed.hosts)
+
+    async def know(name: str, state: Reachable) -> None:
+        with contextlib.suppress(HostError):
+            identity = await readers[name].identify()
+            view = msgspec.structs.replace(state.view, identity=identity)
+            hosts[name] = msgspec.structs.replace(state, view=view)
+
+    new = {
+        name: state
+        for name, state in hosts.items()
+        if isinstance(state, Reachable) and state.view.identity.host_id is None
+    }
+    await asyncio.gather(*(know(name, state) for name, state in new.items()))
+    return Observed(hosts=hosts)
