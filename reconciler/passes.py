@@ -6,13 +6,10 @@ import contextlib
 import enum
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from reconciler.apply import apply
-from reconciler.apply.ports import Clock, Interrupt, Observer
-from reconciler.apply.waiting import unless_cancelled
 from reconciler.errors import GuardRefused, Locked, PlanStale
 from reconciler.host.interface import Host, Reader
 from reconciler.model.desired import Desired, HostDesired
@@ -28,6 +25,9 @@ from reconciler.record.cut import remember_cut
 from reconciler.record.fold import fold, records_of
 from reconciler.record.journal import Journal
 from reconciler.record.store import Loaded, StatusStore
+
+if TYPE_CHECKING:
+    from reconciler.apply.ports import Clock, Interrupt, Observer
 
 LOCK_POLL_S = 0.1
 
@@ -178,6 +178,8 @@ async def _record(
     journal: Journal | None,
 ) -> Passed:
     """Ask who is ready, and write what was seen and done."""
+    from reconciler.apply.waiting import unless_cancelled  # noqa: PLC0415  # a plan carries nothing out
+
     clock, interrupt, desired = setting.clock, setting.interrupt, question.desired
     asked_at = clock.now()
     asking = ask_the_others(
@@ -295,6 +297,8 @@ def _still_good(made: Plan, fresh: Plan, *, was_saved: bool) -> Plan:
 async def _carry_out(
     made: Plan, question: Question, sighting: Sighting, setting: Setting, journal: Journal
 ) -> PassEnded:
+    from reconciler.apply import apply  # noqa: PLC0415  # a plan carries nothing out
+
     return await apply(
         made,
         hosts=sighting.readers,  # type: ignore[arg-type]  # opened by doors.host, so each is a Host

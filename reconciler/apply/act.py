@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import datetime
 from typing import Literal, assert_never
 
@@ -60,6 +61,7 @@ class ActionRun:
         self._waiting_since_s: float | None = None
         self._gates_left = sum(isinstance(step.do, Await) and step.do.gating for step in action.steps)
         self._passed_at: datetime | None = None
+        self._asked_of: dict[str, datetime | None] = {}
         self._before: Window | None = None
         self._after: Window | None = None
 
@@ -204,6 +206,7 @@ class ActionRun:
         clock = self._means.clock
         if self._waiting_since_s is None:
             self._waiting_since_s = clock.monotonic()
+        await self._note_start(self._lane, do.name)
         waited = await wait_ready(
             do,
             host=self._lane.host,
@@ -225,6 +228,15 @@ class ActionRun:
                 return Performed(outcome, waited.asked)
             case _:
                 assert_never(waited.answer)
+
+    async def _note_start(self, lane: Lane, name: str) -> None:
+        """Note which start of a container its probes are asked about: one that lands meanwhile has passed none."""
+        key = self._made.id_of(name) or name
+        if key not in self._asked_of:
+            self._asked_of[key] = None
+            with contextlib.suppress(HostError):
+                found = await lane.host.find(name)
+                self._asked_of[key] = None if found is None else found.live.started_at
 
     async def _read_logs(self, lane: Lane, name: str) -> tuple[str, ...]:
         try:
@@ -295,7 +307,8 @@ class ActionRun:
                     name = str(DerivedName(self._means.fleet, action.sandbox, resource))
                     seen = await self._lane.host.find(name)
                     if seen is not None:
-                        started_at = seen.live.started_at
+                        started_at = self._asked_of.get(name, seen.live.started_at)
+                        started_at = self._asked_of.get(seen.full_id, started_at)
                         found.append(Instance(resource=key, name=name, full_id=seen.full_id, started_at=started_at))
         except HostError:
             return None

@@ -12,6 +12,7 @@ from reconciler.apply.sampler import Sampler
 from reconciler.apply.waiting import within
 from reconciler.errors import HostError
 from reconciler.host.interface import Busy, Host, Lease
+from reconciler.model.text import printable
 
 # The lock also goes with the connection, so giving it back is a courtesy that must not hold up the end.
 RELEASE_LIMIT_S = 2.0
@@ -56,6 +57,7 @@ class Lane:
         self._acting = 0
         self._taking = asyncio.Lock()
         self._lease: Lease | None = None
+        self._last: str | None = None
         self._shut: Shut | None = None
 
     @property
@@ -96,6 +98,7 @@ class Lane:
         lost, self._lease = self._lease, None
         if lost is not None:
             await self._give_back(lost)
+            self._last = lost.line
         held = await persist(self._hold, again=self._worth_waiting, clock=self._clock, interrupt=self._interrupt)
         if isinstance(held, HostError):
             self._shut = Shut(code=held.code, message=held.message, hint=held.hint)
@@ -106,6 +109,15 @@ class Lane:
                 message=f"host {self.host.name} is locked by {holder}",
                 hint="wait for that pass to end, and plan again",
                 holder=holder,
+            )
+        elif self._last is not None and held.before != self._last:
+            # What was planned rests on a host that somebody else may have changed since.
+            await self._give_back(held)
+            self._shut = Shut(
+                code="E_LOCKED",
+                message=f"host {self.host.name} was lost to another pass meanwhile: {printable(held.before)}",
+                hint="plan again: it looks at what that one has made",
+                holder=printable(held.before),
             )
         else:
             self._lease = held

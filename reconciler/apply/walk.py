@@ -77,7 +77,7 @@ async def apply(
         for name in dict.fromkeys(action.host for action in plan.actions)
         if name in hosts
     }
-    return await _Walk(plan, lanes=lanes, means=means).walk()
+    return msgspec.structs.replace(await _Walk(plan, lanes=lanes, means=means).walk(), by=owner)
 
 
 class _Walk:

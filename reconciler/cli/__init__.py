@@ -1,10 +1,11 @@
 """Read the command line and the environment, wire the rooms together, print, and exit. One file per command.
 
-Start-up is product: a command imports SSH, Docker and YAML only when it must.
+Start-up is product: a command imports SSH, Docker, YAML and the event loop only when it must.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -47,6 +48,11 @@ def run(arguments: list[str]) -> int:
         return complain(error)
     except OutputLost:
         return exits.ERROR
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            return _bug(error)
+        hint = "allow more: ulimit -n 1024"
+        return complain(ReconcilerError("no more files may be opened at once", code="E_TOO_MANY_FILES", hint=hint))
     except Exception as bug:  # noqa: BLE001 - people get a sentence, whatever it was
         return _bug(bug)
 

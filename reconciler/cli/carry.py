@@ -16,6 +16,7 @@ from reconciler.cli.ask import ask
 from reconciler.cli.doors import RealDoors
 from reconciler.cli.ground import Ground, owner
 from reconciler.cli.progress import JsonStream, Lines, Live
+from reconciler.cli.streams import OutputLost
 from reconciler.errors import GuardRefused, UsageError
 from reconciler.model.plan import AS_ASKED, Bucket
 from reconciler.passes import Answer, Passed, Planned, Question, Setting, apply_pass, refusal
@@ -55,7 +56,9 @@ def carry(ground: Ground, question: Question, manner: Manner, *, saved: Plan | N
         except (asyncio.CancelledError, KeyboardInterrupt):
             report.say("stopped before anything was changed")
             return exits.INTERRUPTED
-    _tell(ground, passed, observer)
+    # A report that nobody can read takes nothing from what became of the pass; that it was lost is said at the end.
+    with contextlib.suppress(OutputLost):
+        _tell(ground, passed, observer)
     return _status_of(passed, destroying=question.request.destroying)
 
 

@@ -29,7 +29,7 @@ class Command(TyperCommand):
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write what each argument and each option means."""
-        arguments = [(one.display_name_raw, one.help or "") for one in self.params if isinstance(one, TyperArgument)]
+        arguments = [(_name(one), one.help or "") for one in self.params if isinstance(one, TyperArgument)]
         records = (one.get_help_record(ctx) for one in self.get_params(ctx) if not isinstance(one, TyperArgument))
         if arguments:
             with formatter.section("Arguments"):
@@ -38,6 +38,10 @@ class Command(TyperCommand):
             formatter.write_dl([record for record in records if record is not None])
 
 
+def _name(argument: TyperArgument) -> str:
+    return argument.metavar or argument.name or ""
+
+
 def _usage(argument: TyperArgument) -> str:
-    name = argument.display_name_raw
+    name = _name(argument)
     return name if argument.required else f"[{name}]"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import enum
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,6 +36,8 @@ def doctor(
 
     Says what stands in the way and what to do about it. Changes nothing.
     """
+    import asyncio
+
     desired = load_desired(specs)
     chosen = [named_host(desired, name) for name in sorted(set(hosts or desired.hosts))]
     if not chosen:
@@ -55,6 +56,8 @@ def doctor(
 
 async def _examine(hosts: list[HostDesired], *, at_once: int) -> dict[str, tuple[Finding, ...]]:
     """Examine hosts in parallel; a slow or dead one delays no other's findings."""
+    import asyncio
+
     from reconciler.host import open_gate
     from reconciler.host.way.doctor import examine
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
-import secrets
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +13,10 @@ import msgspec
 from reconciler import __version__
 from reconciler.cli.clock import SystemClock
 from reconciler.cli.revision import contained, revision_of
-from reconciler.cli.secret_files import read_secrets
 from reconciler.errors import UsageError
-from reconciler.load import load_as
-from reconciler.model.desired import Desired
 
 if TYPE_CHECKING:
+    from reconciler.model.desired import Desired
     from reconciler.model.record import Records
     from reconciler.passes import Question
     from reconciler.plan import Selection
@@ -46,6 +41,8 @@ def lay_ground(specs: Path, status: Path) -> Ground:
     Raises:
         SpecInvalid: with every problem of the specs.
     """
+    import secrets
+
     from reconciler.record.store import StatusStore
 
     desired = load_desired(specs)
@@ -68,6 +65,8 @@ def load_records(ground: Ground) -> Records:
 
 def load_desired(specs: Path) -> Desired:
     """Load and lower a spec folder; unchanged specs import neither YAML nor pydantic."""
+    from reconciler.load import load_as
+    from reconciler.model.desired import Desired
 
     def lower_documents(documents: object) -> Desired:
         from reconciler.load.lower import lower  # a remembered load needs none
@@ -87,6 +86,7 @@ def question_of(
     accepted: list[str] | None = None,
 ) -> Question:
     """Ask for a pass over this ground; `accepted` are commits that a person vouches for."""
+    from reconciler.cli.secret_files import read_secrets
     from reconciler.passes import Question
     from reconciler.plan import PlanRequest
 
@@ -127,6 +127,9 @@ def ancestors_of(specs: Path, accepted: list[str]) -> Callable[[frozenset[str]],
 
 def owner() -> str:
     """Name this process as others read it on a lock: `who@machine pid 123`."""
+    import getpass
+    import socket
+
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +31,8 @@ def accept(
     lock_timeout: LockTimeout = 0,
 ) -> int:
     """Record that the machine that answers as NAME now is the one meant. Touches no container and no data."""
+    import asyncio
+
     ground = lay_ground(specs, status)
     host = named_host(ground.desired, name)
     ground.store.open()

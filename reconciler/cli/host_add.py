@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -134,6 +133,8 @@ def _draft(name: str, found: SshAlias, jump: HostDocument | None) -> Draft:
 
 
 def _scan(draft: Draft, jump: HostDocument | None) -> str:
+    import asyncio
+
     from reconciler.host import open_gate
     from reconciler.host.way.scan import scan
 

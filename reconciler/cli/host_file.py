@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,7 +101,7 @@ def write_new(text: str, path: Path) -> None:
         UsageError: it is there.
         ReconcilerError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(exist_ok=True)
         if path.parent.is_symlink():
@@ -157,4 +157,6 @@ def _read(files: dict[str, bytes]) -> HostsSaid:
 
 def _quoted(text: str) -> str:
     """Write text the JSON way, which is YAML's double-quoted way too."""
+    import json
+
     return json.dumps(text)

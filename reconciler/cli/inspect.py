@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import enum
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,6 +53,8 @@ def inspect_host(
     output: Annotated[InspectAs, typer.Option("--output", "-o", help="Form of what was seen.")] = InspectAs.TABLE,
 ) -> int:
     """Show what a host measures and what stands on it, asked now. Creates nothing there and records nothing here."""
+    import asyncio
+
     desired = load_desired(specs)
     host = named_host(desired, name)
     clock = SystemClock()

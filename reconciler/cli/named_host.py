@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from reconciler.errors import UsageError
-from reconciler.model.desired import Desired, HostDesired
 from reconciler.model.nearest import did_you_mean
+
+if TYPE_CHECKING:
+    from reconciler.model.desired import Desired, HostDesired
 
 
 def named_host(desired: Desired, name: str) -> HostDesired:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +42,17 @@ def file(text: str | Path) -> Path:
     return Path(text)
 
 
+def seconds(text: str | float) -> float:
+    """Take a number of seconds; `nan` and `inf` are none, for nobody would ever have waited that long."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise typer.BadParameter(f"{str(text)!r} is no number of seconds, 0 or more")
+    return value
+
+
 Specs = Annotated[Path, typer.Option("--specs", metavar="DIR", parser=folder, help="Folder that holds the specs.")]
 Status = Annotated[
     Path, typer.Option("--status", metavar="DIR", parser=folder, help="Folder that holds the status files.")
@@ -67,7 +79,8 @@ AcceptRevision = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 LockTimeout = Annotated[
-    float, typer.Option("--lock-timeout", metavar="SECONDS", min=0, help="Wait this long for another pass to end.")
+    float,
+    typer.Option("--lock-timeout", metavar="SECONDS", parser=seconds, help="Wait this long for another pass to end."),
 ]
 
 SPECS = Path("specs")

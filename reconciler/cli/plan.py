@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,8 +27,6 @@ from reconciler.cli.options import (
     file,
 )
 from reconciler.errors import UsageError
-from reconciler.model.plan import AS_ASKED
-from reconciler.model.status import not_ready_in
 
 if TYPE_CHECKING:
     from reconciler.passes import Planned, Question
@@ -60,6 +57,8 @@ def plan(
 
     Changes nothing, and cannot: it works through clients that only read.
     """
+    import asyncio
+
     from reconciler.cli.selection import select_on
 
     if json_lines and output is not Output.TABLE:
@@ -94,6 +93,7 @@ async def _plan(ground: Ground, question: Question) -> Planned:
 
 
 def _print(ground: Ground, planned: Planned, output: Output, *, json_lines: bool) -> None:
+    from reconciler.model.status import not_ready_in
     from reconciler.show import stream
     from reconciler.show.plan_json import plan_json
     from reconciler.show.plan_text import plan_page
@@ -124,6 +124,8 @@ def _print(ground: Ground, planned: Planned, output: Output, *, json_lines: bool
 
 def status_of(planned: Planned, *, detailed: bool) -> int:
     """Give the exit status of a plan that was only shown."""
+    from reconciler.model.plan import AS_ASKED
+
     found = [exits.FINE]
     if planned.plan.refused:
         found.append(exits.REFUSED)

@@ -49,7 +49,15 @@ class Busy(msgspec.Struct, frozen=True, tag="busy"):
 
 
 class Lease(Protocol):
-    """Hold a host's lock until `release`, or until the connection dies."""
+    """Hold a host's lock until `release`, or until the connection dies.
+
+    Attributes:
+        line: what the host keeps of this hold, for others to read.
+        before: what it kept of the hold before this one; empty for none.
+    """
+
+    line: str
+    before: str
 
     @property
     def lost(self) -> bool:
@@ -75,7 +83,9 @@ class Reader(Protocol):
     async def facts(
         self, container_ids: tuple[str, ...], *, now: Callable[[], datetime], with_docker_disk: bool = False
     ) -> HostSnapshot:
-        """Collect the host's counters, twice within 200 ms for the rates. Raises `ReadFailed`.
+        """Collect the host's counters; rates are over 200 ms, since the last look where there was one just before.
+
+        Raises `ReadFailed`.
 
         What Docker's images, containers and volumes take is asked for only on demand: an engine adds it up for seconds.
         """

@@ -38,13 +38,20 @@ _HINTS = {
     "E_LOCK_TOOLS": "install util-linux and coreutils there",
     "E_BASE_DIR": "spec.baseDir must be a folder of this user alone, with no symbolic link on the way to it",
     "E_LOCK_FILE": "look at the disk and the permissions of spec.baseDir on the host",
+    "E_HOST_DISK": "free space on the host; `reconcile inspect host` shows its disks",
 }
 
 
 class HostLease:
-    """Hold a host's lock until `release`, or until the connection dies."""
+    """Hold a host's lock until `release`, or until the connection dies.
 
-    def __init__(self, pipe: Pipe) -> None:
+    Attributes:
+        line: what the host keeps of this hold; before: what it kept of the one before, empty for none.
+    """
+
+    def __init__(self, pipe: Pipe, *, line: str, before: str) -> None:
+        self.line = line
+        self.before = before
         self._pipe = pipe
         self._gone = asyncio.Event()
         self._answered_s = _awake_s()
@@ -103,7 +110,7 @@ async def hold(shell: Shell, *, base_dir: str, holder: str, since: str) -> HostL
         since: the controller's clock, as text without blanks.
 
     Raises:
-        ReadFailed: `E_LOCK_TOOLS`, `E_BASE_DIR` or `E_LOCK_FILE`, or the host's answer did not come.
+        ReadFailed: `E_LOCK_TOOLS`, `E_BASE_DIR`, `E_LOCK_FILE` or `E_HOST_DISK`, or the host's answer did not come.
         ConnectFailed: there is no session.
     """
     line = " ".join(holder.split())
@@ -111,7 +118,7 @@ async def hold(shell: Shell, *, base_dir: str, holder: str, since: str) -> HostL
     answer = (await pipe.read_until(b"\n", deadline_s=_TAKE_S)).decode("utf-8", "replace").rstrip("\n")
     word, _, rest = answer.partition(" ")
     if word == "held":
-        return HostLease(pipe)
+        return HostLease(pipe, line=f"{since} {line}", before=rest)
     await pipe.close()
     if word == "busy":
         since_when, _, who = rest.partition(" ")

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
-
-import msgspec
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.errors import HostError, ReadFailed
 from reconciler.host.docker.decode import decode_container, decode_image, decode_list, decode_networks, decode_volumes
 from reconciler.host.docker.refusals import words_of
 from reconciler.host.docker.registry import RegistryLogin, find_login
-from reconciler.host.docker.replies import InfoReply, read_reply
 from reconciler.host.files.look import FilesSeen, look_at_files
 from reconciler.host.foreign import DockerRefused
 from reconciler.host.interface import Busy, Lease, Progress, Question
+from reconciler.host.measure.collector import Earlier, collect, remember_ticks
+from reconciler.host.measure.facts import add_engine_facts
 from reconciler.host.together import as_read_failure, both, first_failure, together
 from reconciler.model.effect import Effect, NotDone, Outcome
 from reconciler.model.observed import (
@@ -32,7 +31,7 @@ from reconciler.model.ownership import is_of_fleet
 from reconciler.model.text import bind, printable
 
 if TYPE_CHECKING:
-    from reconciler.host.docker.reader import DockerReader
+    from reconciler.host.docker.reader import DockerReader, EngineFacts
     from reconciler.host.way.dial import Gate
     from reconciler.host.way.link import Link
     from reconciler.model.access import HostAccess
@@ -46,15 +45,6 @@ LOG_LINES_MAX = 10_000
 
 
 T = TypeVar("T")
-
-
-class EngineFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold what an engine says of itself; read once for each connection."""
-
-    root: str
-    id: str
-    version: str
-    api: str
 
 
 class DockerReaderHost:
@@ -72,8 +62,9 @@ class DockerReaderHost:
         self._logins = tuple(RegistryLogin(host=one[0], username=one[1], password=one[2]) for one in registries)
         self._link: Link | None = None
         self._dialling = asyncio.Lock()
-        self._facts: EngineFacts | None = None
         self._base_dir: str | None = None
+        self._looked: Earlier | None = None
+        self._listed: list[dict[str, Any]] | None = None
 
     @property
     def name(self) -> str:
@@ -83,22 +74,22 @@ class DockerReaderHost:
     async def identify(self) -> HostIdentity:
         """Say whose machine answers. Raises `ConnectFailed` or `ReadFailed`."""
         link = await self._reach()
-        files, facts = await both(self._see(link), self._engine(link))
+        files, facts = await both(self._see(link), link.engine())
         return _identity(files, facts)
 
     async def look(self, question: Question, *, now: Callable[[], datetime]) -> HostView:
         """Look once, in full. Raises `ReadFailed` or `ConnectFailed`; never returns part of an answer."""
         link = await self._reach()
-        read = await link.reader()
         try:
             async with asyncio.TaskGroup() as group:
-                facts = group.create_task(self._engine(link))
                 files = group.create_task(self._see(link, markers=True, paths=question.paths, hashed=question.hashed))
+                read = await link.reader()
                 listed = group.create_task(read.list_containers())
                 networks = group.create_task(read.list_networks())
                 volumes = group.create_task(read.list_volumes())
                 asked = group.create_task(self._images(read, question.images))
-                everyone = decode_list(await listed, host=self.name)
+                self._listed = await listed
+                everyone = decode_list(self._listed, host=self.name)
                 ours = tuple(one for one in everyone if is_of_fleet(one.name, one.labels, fleet=question.fleet))
                 seen = await self._inspect(read, ours)
                 images = await self._images(read, sorted({one.image_id for one in seen}))
@@ -109,7 +100,7 @@ class DockerReaderHost:
             raise first_failure(failed) from failed
         known = {one.full_id for one in ours}
         return HostView(
-            identity=_identity(files.result(), facts.result()),
+            identity=_identity(files.result(), await link.engine()),
             observed_at=now(),
             host_clock_epoch_s=files.result().clock_epoch_s,
             containers=seen,
@@ -134,24 +125,23 @@ class DockerReaderHost:
     async def facts(
         self, container_ids: tuple[str, ...], *, now: Callable[[], datetime], with_docker_disk: bool = False
     ) -> HostSnapshot:
-        """Collect the host's counters, twice within 200 ms for the rates. Raises `ReadFailed` or `ConnectFailed`."""
-        from reconciler.host.measure.collector import collect  # noqa: PLC0415  # few callers need it
-        from reconciler.host.measure.facts import add_engine_facts  # noqa: PLC0415  # same
-
+        """Collect the host's counters, the first time after a look with what that one told. Raises as `look`."""
         link = await self._reach()
-        engine = await self._engine(link)
-        read = await link.reader()
+        earlier, listed = self._looked, self._listed
+        self._looked = self._listed = None
+        if earlier is None or not earlier.is_recent:
+            earlier = listed = None
         try:
-            snapshot, listed = await both(
-                collect(
-                    link.held,
-                    base_dir=await self._own_folder(link),
-                    docker_root=engine.root,
-                    now=now,
-                    container_ids=container_ids,
-                ),
-                read.list_containers(),
+            engine, read = await link.engine(), await link.reader()
+            snapshot = await collect(
+                link.held,
+                base_dir=await self._own_folder(link),
+                docker_root=engine.root,
+                now=now,
+                container_ids=container_ids,
+                earlier=earlier,
             )
+            listed = await read.list_containers() if listed is None else listed
             disk = await read.disk_usage() if with_docker_disk else None
         except DockerRefused as refused:
             raise as_read_failure(refused) from refused
@@ -207,22 +197,9 @@ class DockerReaderHost:
                 await self.close()
             if self._link is None:
                 # Another connection may lead to another machine: nothing that was learned is carried over.
-                self._facts, self._base_dir = None, None
+                self._base_dir = self._looked = self._listed = None
                 self._link = await dial(self._access, self._gate)
             return self._link
-
-    async def _engine(self, link: Link) -> EngineFacts:
-        if self._facts is None:
-            read = await link.reader()
-            raw, version = await self._asked(both(read.info(), read.version()))
-            info = read_reply(raw, InfoReply, host=self.name, what="the engine's description of itself")
-            self._facts = EngineFacts(
-                root=info.docker_root_dir,
-                id=info.id,
-                version=info.server_version or version.engine,
-                api=version.api,
-            )
-        return self._facts
 
     async def _see(
         self, link: Link, *, markers: bool = False, paths: Iterable[str] = (), hashed: Iterable[str] = ()
@@ -235,7 +212,7 @@ class DockerReaderHost:
             paths=paths,
             hashed=hashed,
         )
-        self._base_dir = seen.base_dir
+        self._base_dir, self._looked = seen.base_dir, remember_ticks(boot_id=seen.boot_id, line=seen.cpu_line)
         return seen
 
     async def _own_folder(self, link: Link) -> str:
@@ -250,7 +227,11 @@ class DockerReaderHost:
         async def one(full_id: str) -> SeenContainer | None:
             async with slots:
                 raw = await read.inspect_container(full_id)
-            return None if raw is None else decode_container(raw, host=self.name)
+            seen = None if raw is None else decode_container(raw, host=self.name)
+            if seen is not None and seen.full_id != full_id:
+                said = f"host {self.name}: asked for the container {full_id}, the engine told of {seen.full_id}"
+                raise ReadFailed(said, code="E_HOST_REPLY")
+            return seen
 
         found = await together([one(neighbour.full_id) for neighbour in ours])
         return tuple(seen for seen in found if seen is not None)
@@ -349,7 +330,7 @@ class DockerHost(DockerReaderHost):
                 progress=progress,
             )
         except HostError as error:
-            return NotDone(error.code, error.message, error.hint, transient=True)
+            return NotDone(error.code, error.message, error.hint, transient=error.transient)
         return await perform(bind(effect, secrets), engine=engine, files=files)
 
     async def close(self) -> None:

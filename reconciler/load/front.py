@@ -139,6 +139,7 @@ def _crosschecked(resolver: Resolver, folder: str, *, unread: bool) -> list[Prob
         host_problems,
         uid_problems,
     )
+    from reconciler.load.literals import literal_problems  # noqa: PLC0415 - same
     from reconciler.load.notyet import not_yet  # noqa: PLC0415 - same
     from reconciler.load.path_checks import shared_path_problems  # noqa: PLC0415 - same
     from reconciler.load.sandbox_checks import SandboxCheck, port_problems  # noqa: PLC0415 - same
@@ -152,6 +153,7 @@ def _crosschecked(resolver: Resolver, folder: str, *, unread: bool) -> list[Prob
     problems.extend(uid_problems(fleet, resolver.of_kind("Sandbox")))
     for sandbox in resolver.sandboxes.values():
         problems.extend(SandboxCheck(sandbox, resolver.hosts.get(sandbox.host), resolver.fleet).problems())
+        problems.extend(literal_problems(sandbox))
     problems.extend(port_problems(list(resolver.sandboxes.values())))
     problems.extend(shared_path_problems(resolver.sandboxes.values()))
     problems.extend(dependency_problems(resolver.sandboxes, resolver.of_kind("Sandbox")))

@@ -25,6 +25,9 @@ def lower(documents: Documents) -> Desired:
                 fleet=fleet.name,
                 storage_roots=tuple(hosts[document.host].storage.values()),
                 hardened=spec.policy.hardened,
+                writable_root=any(
+                    rule.writable_root for rule in spec.policy.allow if rule.profile == document.spec.profile
+                ),
             )
             for name, document in sorted(documents.sandboxes.items())
         },

@@ -40,6 +40,7 @@ class _Lowering(msgspec.Struct, frozen=True, kw_only=True):
     spec: SandboxSpec
     storage_roots: tuple[str, ...]
     hardened: bool
+    writable_root: bool
 
     def docker_name(self, resource: str) -> str:
         return str(DerivedName(self.fleet, self.name, resource))
@@ -61,11 +62,23 @@ class _Lowering(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def lower_sandbox(
-    document: SandboxDocument, *, fleet: str, storage_roots: tuple[str, ...], hardened: bool
+    document: SandboxDocument,
+    *,
+    fleet: str,
+    storage_roots: tuple[str, ...],
+    hardened: bool = False,
+    writable_root: bool = False,
 ) -> SandboxDesired:
-    """Lower one sandbox of `fleet`, whose host has these storage roots."""
+    """Lower one sandbox of `fleet`, whose host has these storage roots; `hardened` spares a root that is writable."""
     spec = document.spec
-    lowering = _Lowering(fleet=fleet, name=document.name, spec=spec, storage_roots=storage_roots, hardened=hardened)
+    lowering = _Lowering(
+        fleet=fleet,
+        name=document.name,
+        spec=spec,
+        storage_roots=storage_roots,
+        hardened=hardened,
+        writable_root=writable_root,
+    )
     suspension = spec.suspend
     sandbox = SandboxDesired(
         name=document.name,
@@ -141,6 +154,7 @@ def _container(lowering: _Lowering, name: str, item: spec_container.Container) -
         cap_drop=("ALL",) if lowering.hardened else (),
         devices=tuple(sorted(set(item.devices))),
         security_opt=("no-new-privileges",) if lowering.hardened else (),
+        read_only=lowering.hardened and not lowering.writable_root,
         init=item.init,
         healthcheck=None
         if check is None

@@ -9,18 +9,27 @@ from typing import Final
 from reconciler.load.documents import HostDocument, SandboxDocument
 from reconciler.load.nodes import find
 from reconciler.load.text import shown
+from reconciler.model.names import sandbox_uid
 from reconciler.model.problem import Problem
 from reconciler.spec.container import Container
 from reconciler.spec.paths import forbidden_mount, holds_keys, lies_below, name_of_ours
 
 _UID: Final = re.compile(r"[0-9a-f]{8}")
+_HOME: Final = "${host.home}"
+_ALL_FLEETS: Final = ".reconciler"  # in a home, where a baseDir that nobody named lies
 
 
 class PathCheck:
     """Check the directories, files and mounts of one sandbox; `problems` yields what is wrong."""
 
     def __init__(
-        self, sandbox: SandboxDocument, host: HostDocument | None, *, mounts: tuple[str, ...] | None, fleet_place: str
+        self,
+        sandbox: SandboxDocument,
+        host: HostDocument | None,
+        *,
+        fleet: str | None,
+        mounts: tuple[str, ...] | None,
+        fleet_place: str,
     ) -> None:
         self.sandbox = sandbox
         self.spec = sandbox.spec
@@ -30,6 +39,8 @@ class PathCheck:
         base = host.spec.base_dir if host is not None else None
         # A base folder below a home is known only when the host answers.
         self.base = base if isinstance(base, str) else None
+        self.likely_base = None if host is None else _likely_base(host, fleet=fleet)
+        self.own = None if fleet is None else sandbox_uid(fleet, sandbox.name)
         self.roots = tuple(host.spec.storage_roots.values()) if host is not None else ()
 
     def problems(self) -> Iterator[Problem]:
@@ -68,17 +79,22 @@ class PathCheck:
             return "the host"
         if self.host is not None and lies_below(self.host.spec.docker_socket, path):
             return "the host's Docker socket"
-        if self.base is None:
-            return None
-        if lies_below(self.base, path):
+        base = self.base or self.likely_base
+        if base is not None and lies_below(base, path):
             return "the markers of all sandboxes"
-        if not lies_below(path, self.base):
-            return None
-        folder, _, inner = path.removeprefix(f"{self.base}/").partition("/")
+        if base is not None and lies_below(path, base):
+            return self._given_away_in_base(path.removeprefix(f"{base}/"))
+        return "the folders of every fleet" if _ALL_FLEETS in path.split("/") else None
+
+    def _given_away_in_base(self, path: str) -> str | None:
+        folder, _, inner = path.partition("/")
         if _UID.fullmatch(folder) and not inner:
             return "the marker of a sandbox"
         ours = name_of_ours(folder) or name_of_ours(inner)
-        return None if ours is None else f"our own {shown(ours)}"
+        if ours is not None:
+            return f"our own {shown(ours)}"
+        is_others = _UID.fullmatch(folder) and self.own is not None and folder != self.own
+        return "another sandbox's folder" if is_others else None
 
     def _targets(self, name: str, container: Container) -> Iterator[Problem]:
         here = ("containers", name)
@@ -153,6 +169,15 @@ class PathCheck:
                 message = f"nothing makes the folder {shown(folder)} that this file is to be in"
                 hint = f"declare it: directories: {{NAME: {{path: {shown(folder)}}}}}"
                 yield self.sandbox.problem("E_PATH", message, kind, name, "path", hint=hint)
+
+
+def _likely_base(host: HostDocument, *, fleet: str | None) -> str | None:
+    """Give the base folder where only the host knows it, as far as homes are where they usually are."""
+    user = host.spec.ssh.user if host.spec.ssh is not None else None
+    base = host.spec.base_dir if host.spec.base_dir is not None else f"{_HOME}/{_ALL_FLEETS}/{fleet}"
+    if user is None:
+        return None
+    return str(base).replace(_HOME, "/root" if user == "root" else f"/home/{user}")
 
 
 def _above(path: str) -> Iterator[str]:

@@ -35,6 +35,7 @@ class SandboxCheck:
         self.host = host
         self.fleet = fleet.spec if fleet is not None else FleetSpec()
         self.fleet_at = fleet.at if fleet is not None else None
+        self.fleet_name = fleet.name if fleet is not None else None
         rules = [rule for rule in self.fleet.policy.allow if rule.profile == self.spec.profile]
         self.allowed: tuple[Allowance, ...] = tuple(rules)
 
@@ -162,7 +163,8 @@ class SandboxCheck:
 
     def _paths(self) -> Iterator[Problem]:
         mounts = self.fleet.policy.mounts if self.fleet_at is not None else None
-        return PathCheck(self.sandbox, self.host, mounts=mounts, fleet_place=self._fleet_place()).problems()
+        place = self._fleet_place()
+        return PathCheck(self.sandbox, self.host, fleet=self.fleet_name, mounts=mounts, fleet_place=place).problems()
 
     def _readiness(self) -> Iterator[Problem]:
         for name, probe in self.spec.readiness.items():

@@ -78,27 +78,27 @@ class SandboxDesired(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def containers(self) -> tuple[Container, ...]:
         """Give its containers in order."""
-        return tuple(item for item in self.resources if isinstance(item, Container))
+        return tuple([item for item in self.resources if isinstance(item, Container)])
 
     @property
     def directories(self) -> tuple[Directory, ...]:
         """Give its directories in order."""
-        return tuple(item for item in self.resources if isinstance(item, Directory))
+        return tuple([item for item in self.resources if isinstance(item, Directory)])
 
     @property
     def files(self) -> tuple[File, ...]:
         """Give its files in order."""
-        return tuple(item for item in self.resources if isinstance(item, File))
+        return tuple([item for item in self.resources if isinstance(item, File)])
 
     @property
     def networks(self) -> tuple[Network, ...]:
         """Give its networks in order."""
-        return tuple(item for item in self.resources if isinstance(item, Network))
+        return tuple([item for item in self.resources if isinstance(item, Network)])
 
     @property
     def volumes(self) -> tuple[Volume, ...]:
         """Give its volumes in order."""
-        return tuple(item for item in self.resources if isinstance(item, Volume))
+        return tuple([item for item in self.resources if isinstance(item, Volume)])
 
     def probes_of(self, container: Container) -> tuple[Probe, ...]:
         """Give what one container must answer; without a probe in the spec, that it runs, or has finished."""

@@ -12,7 +12,12 @@ import msgspec
 PREFIX = "dev.reconciler."
 
 
-class Labels(msgspec.Struct, frozen=True, kw_only=True):
+def _docker_name(field: str) -> str:
+    """Name the label that holds a field."""
+    return PREFIX + field.replace("_", "-")
+
+
+class Labels(msgspec.Struct, frozen=True, kw_only=True, rename=_docker_name):
     """Hold what we write on every object we make.
 
     Attributes:
@@ -48,21 +53,14 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
 
 def to_docker(labels: Labels) -> dict[str, str]:
     """Write labels as Docker's map of strings; a missing ttl and an empty list of secrets are left out."""
-    values = msgspec.structs.asdict(labels)
-    return {
-        PREFIX + name.replace("_", "-"): str(value)
-        for name, value in values.items()
-        if value is not None and value != ""
-    }
+    values = msgspec.to_builtins(labels)
+    return {name: str(value) for name, value in values.items() if value is not None and value != ""}
 
 
 def from_docker(labels: Mapping[str, str]) -> Labels | None:
     """Read our labels out of Docker's map, or None when they are not whole and well-formed."""
-    ours = {
-        name.removeprefix(PREFIX).replace("-", "_"): value for name, value in labels.items() if name.startswith(PREFIX)
-    }
     try:
-        return msgspec.convert(ours, Labels, strict=False)
+        return msgspec.convert(labels, Labels, strict=False)
     except msgspec.ValidationError:
         return None
 

@@ -160,11 +160,12 @@ class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeenNetwork(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold one Docker network."""
+    """Hold one Docker network; `created_at` by its host's clock."""
 
     id: str
     name: str
     labels: dict[str, str] = {}
+    created_at: datetime | None = None
 
 
 class SeenVolume(msgspec.Struct, frozen=True, kw_only=True):

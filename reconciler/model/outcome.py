@@ -62,9 +62,10 @@ class ActionEnded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PassEnded(msgspec.Struct, frozen=True, kw_only=True):
-    """Report a whole pass. `locked` names hosts that another pass holds, and by whom."""
+    """Report a whole pass. `by` is who ran it; `locked` names hosts that another pass holds, and by whom."""
 
     pass_id: str
+    by: str = ""
     started_at: datetime
     finished_at: datetime
     actions: tuple[ActionEnded, ...] = ()

@@ -6,9 +6,10 @@ stand in any plan, digest or status. Such text stays symbolic in what is desired
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache
 from types import NoneType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -64,17 +65,45 @@ class Unbound(ValueError):
         self.name = name
 
 
+_PLAIN = frozenset({str, int, float, bool, NoneType})
+"""Types that never hold a late value; most fields of most nouns are of these."""
+
+_NOTHING: frozenset[str] = frozenset()
+
+
+@cache
+def _late_fields(noun: type[msgspec.Struct]) -> tuple[str, ...]:
+    """Name the fields that may hold a late value by their types, so that only these are walked, in every object."""
+    return tuple(field for field, hint in get_type_hints(noun).items() if _may_be_late(hint, inside=(noun,)))
+
+
+def _may_be_late(hint: Any, *, inside: tuple[type, ...]) -> bool:
+    """Tell whether a value of this type may hold a late one; a noun inside itself tells nothing new."""
+    if hint is Ellipsis or get_origin(hint) is Literal or hint in inside or hint in _PLAIN:
+        return False
+    if not isinstance(hint, type) or get_args(hint):
+        parts = get_args(hint)
+        return not parts or any(_may_be_late(part, inside=inside) for part in parts)
+    if hint in (Template, Late):
+        return True
+    if issubclass(hint, msgspec.Struct):
+        return any(_may_be_late(part, inside=(*inside, hint)) for part in get_type_hints(hint).values())
+    return hint in (object, dict, tuple)
+
+
 def late_names(value: object) -> frozenset[str]:
     """Collect the names of every late value anywhere inside a value."""
+    if type(value) in _PLAIN:
+        return _NOTHING
     if isinstance(value, Template):
         return frozenset(part.name for part in value.parts if isinstance(part, Late))
     if isinstance(value, msgspec.Struct):
-        return frozenset().union(*(late_names(getattr(value, field)) for field in value.__struct_fields__))
+        return _NOTHING.union(*(late_names(getattr(value, field)) for field in _late_fields(type(value))))
     if isinstance(value, Mapping):
-        return frozenset().union(*(late_names(item) for item in value.values()))
+        return _NOTHING.union(*(late_names(item) for item in value.values()))
     if isinstance(value, tuple):
-        return frozenset().union(*(late_names(item) for item in value))
-    return frozenset()
+        return _NOTHING.union(*(late_names(item) for item in value))
+    return _NOTHING
 
 
 def is_secret(value: object) -> bool:
@@ -84,7 +113,7 @@ def is_secret(value: object) -> bool:
 
 def is_run_scoped(value: object) -> bool:
     """Tell whether a value, or anything inside it, is another in each run."""
-    return any(name.startswith(RUN_PREFIX) for name in late_names(value))
+    return type(value) not in _PLAIN and any(name.startswith(RUN_PREFIX) for name in late_names(value))
 
 
 def bind(value: T, bindings: Mapping[str, str]) -> T:
@@ -92,31 +121,28 @@ def bind(value: T, bindings: Mapping[str, str]) -> T:
 
     Walks structs, tuples and mappings. `bindings` maps `run.id`, `host.home`, `secret:NAME`, … to their text.
     """
-    bound: Any = _bind(value, bindings)
+    bound: Any = value if type(value) in _PLAIN else _bind(value, bindings)
     return bound  # type: ignore[no-any-return]  # the walk keeps the shape of what it is given
-
-
-_PLAIN = frozenset({str, int, float, bool, NoneType})
-"""Types that never hold a late value; most fields of most nouns are of these."""
 
 
 def _bind(value: Any, bindings: Mapping[str, str]) -> Any:
     if isinstance(value, Template):
         return _bind_template(value, bindings)
     if isinstance(value, msgspec.Struct):
-        changed = {
-            field: new
-            for field in value.__struct_fields__
-            if type(old := getattr(value, field)) not in _PLAIN and (new := _bind(old, bindings)) is not old
-        }
-        return msgspec.structs.replace(value, **changed) if changed else value
-    if isinstance(value, tuple):
-        items = tuple(_bind(item, bindings) for item in value)
-        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+        found = _late_in(((field, getattr(value, field)) for field in _late_fields(type(value))), bindings)
+        return msgspec.structs.replace(value, **found) if found else value
     if isinstance(value, dict):
-        entries = {name: _bind(item, bindings) for name, item in value.items()}
-        return entries if any(entries[name] is not item for name, item in value.items()) else value
+        found = _late_in(value.items(), bindings)
+        return {**value, **found} if found else value
+    if isinstance(value, tuple):
+        found = _late_in(enumerate(value), bindings)
+        return tuple([found.get(index, item) for index, item in enumerate(value)]) if found else value
     return value
+
+
+def _late_in(parts: Iterable[tuple[Any, Any]], bindings: Mapping[str, str]) -> dict[Any, Any]:
+    """Give the parts that binding changes, bound, each under its name."""
+    return {name: new for name, old in parts if type(old) not in _PLAIN and (new := _bind(old, bindings)) is not old}
 
 
 def _bind_template(template: Template, bindings: Mapping[str, str]) -> Text:

@@ -1,12 +1,13 @@
 """Ask all hosts at once, and keep apart who answered in full from who did not. Changes nothing.
 
-Front doors: `observe`, `ask_readiness`.
+Front doors: `observe`; after a walk, `afterwards`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -14,14 +15,14 @@ import msgspec
 from reconciler.errors import HostError, ReadFailed
 from reconciler.host.interface import Question, Reader
 from reconciler.model.desired import Admission, Desired, HostDesired, SandboxDesired
-from reconciler.model.observed import HostIdentity, Observed, Reachable, Unreachable
+from reconciler.model.observed import HostView, Observed, Reachable, Unreachable
 from reconciler.model.record import Records
 from reconciler.model.resource import Directory, File
 from reconciler.model.snapshot import HostSnapshot
-from reconciler.model.text import bind
-from reconciler.observe.readiness import Now, ask_readiness
+from reconciler.model.text import bind, late_names
+from reconciler.observe.readiness import Now
 
-__all__ = ["Connect", "Sighting", "ask_readiness", "close_all", "observe"]
+__all__ = ["Connect", "Sighting", "close_all", "observe"]
 
 Connect = Callable[[HostDesired], Reader]
 
@@ -58,13 +59,19 @@ async def observe(
         One entry for each asked host: a slow or dead one never takes another's place. Readers must be closed.
     """
     gate = asyncio.Semaphore(desired.limits.concurrent_hosts)
+    wanted: defaultdict[str, list[SandboxDesired]] = defaultdict(list)
+    for sandbox in desired.sandboxes.values():
+        wanted[sandbox.host].append(sandbox)
     readers: dict[str, Reader] = {}
 
     async def one(host: HostDesired) -> Reachable | Unreachable:
         async with gate:
             reader = readers[host.name] = connect(host)
             try:
-                return await _look(reader, host, desired, now=now, with_facts=with_facts, with_tags=with_tags)
+                question = await _question(reader, wanted[host.name], fleet=desired.fleet, with_tags=with_tags)
+                view = await reader.look(question, now=now)
+                needs_facts = with_facts or host.admission != Admission()
+                return Reachable(view=view, snapshot=await _facts(reader, view, now=now) if needs_facts else None)
             except HostError as error:
                 known = records.hosts.get(host.name)
                 since = known.unreachable_since if known is not None else None
@@ -90,34 +97,28 @@ async def close_all(readers: Iterable[Reader]) -> None:
             await asyncio.shield(closing)
 
 
-async def _look(
-    reader: Reader, host: HostDesired, desired: Desired, *, now: Now, with_facts: bool, with_tags: bool
-) -> Reachable:
-    identity = await reader.identify()
-    wanted = [sandbox for sandbox in desired.sandboxes.values() if sandbox.host == host.name]
-    question = _question(desired.fleet, wanted, identity)
-    if with_tags:
-        question = msgspec.structs.replace(question, tags=tuple(one for one in question.images if "@" not in one))
-    view = await reader.look(question, now=now)
-    snapshot: HostSnapshot | None = None
-    if with_facts or host.admission != Admission():
-        ids = tuple(seen.full_id for seen in view.containers if seen.live.state == "running")
-        # A host whose counters cannot be read is looked at all the same; admission says what it then lacks.
-        with contextlib.suppress(ReadFailed):
-            snapshot = await reader.facts(ids, now=now)
-    return Reachable(view=view, snapshot=snapshot)
-
-
-def _question(fleet: str, wanted: list[SandboxDesired], identity: HostIdentity) -> Question:
+async def _question(reader: Reader, wanted: list[SandboxDesired], *, fleet: str, with_tags: bool) -> Question:
     """Ask about every image and path that the sandboxes of one host name."""
-    paths: set[str] = set()
-    hashed: set[str] = set()
+    placed: list[Directory | File] = []
     for sandbox in wanted:
-        for resource in sandbox.resources:
-            if isinstance(resource, Directory | File):
-                path = str(bind(resource.path, identity.bindings))
-                paths.add(path)
-                if isinstance(resource, File):
-                    hashed.add(path)
-    images = {container.image for sandbox in wanted for container in sandbox.containers}
-    return Question(fleet=fleet, images=tuple(sorted(images)), paths=tuple(sorted(paths)), hashed=tuple(sorted(hashed)))
+        placed += (*sandbox.directories, *sandbox.files)
+    # The look tells who answers, too: it is only asked before where that tells what a path means.
+    is_late = any(late_names(item.path) for item in placed)
+    bindings = (await reader.identify()).bindings if is_late else {}
+    paths = {str(bind(item.path, bindings)): isinstance(item, File) for item in placed}
+    images = tuple(sorted({container.image for sandbox in wanted for container in sandbox.containers}))
+    return Question(
+        fleet=fleet,
+        images=images,
+        tags=tuple(one for one in images if "@" not in one) if with_tags else (),
+        paths=tuple(sorted(paths)),
+        hashed=tuple(sorted(path for path, is_file in paths.items() if is_file)),
+    )
+
+
+async def _facts(reader: Reader, view: HostView, *, now: Now) -> HostSnapshot | None:
+    """Read the counters. A host that does not tell them is looked at all the same; admission says what it lacks."""
+    ids = tuple(seen.full_id for seen in view.containers if seen.live.state == "running")
+    with contextlib.suppress(ReadFailed):
+        return await reader.facts(ids, now=now)
+    return None

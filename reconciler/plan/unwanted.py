@@ -113,7 +113,9 @@ def _end_ad_hoc(case: Case) -> Verdict:
 def _age_s(case: Case) -> float:
     """Tell how long ago its youngest part was made, each by the clock that dated it."""
     host_clock_s = case.state.view.host_clock_epoch_s
-    ages_s = [host_clock_s - item.seen.created_at.timestamp() for item in case.holding.containers]
+    made = [item.seen.created_at for item in case.holding.containers]
+    made += [network.created_at for network in case.holding.networks.values() if network.created_at is not None]
+    ages_s = [host_clock_s - at.timestamp() for at in made]
     if case.holding.marker is not None:
         ages_s.append((case.world.request.now - case.holding.marker.created_at).total_seconds())
     return min(ages_s, default=0.0)

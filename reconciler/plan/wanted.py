@@ -54,8 +54,7 @@ def _is_moving(case: Case) -> bool:
     run = case.holding.run
     if run and case.world.records.ready.get(case.place.sandbox) == run:
         return False
-    others = (holdings for host, holdings in case.world.holdings.items() if host != case.place.host)
-    return any(case.place.sandbox in one.sandboxes and one.sandboxes[case.place.sandbox].exists for one in others)
+    return any(host != case.place.host for host in case.world.standing.get(case.place.sandbox, ()))
 
 
 def _prove_ready(case: Case, want: SandboxDesired) -> Action:

@@ -23,6 +23,7 @@ from reconciler.model.plan import Plan, Step
 from reconciler.record.store import pretty
 from reconciler.record.whole import (
     FILE_MODE,
+    RESERVE_FILE,
     closing,
     failure,
     make_folder,
@@ -36,7 +37,6 @@ PASSES = "passes"
 PLAN_FILE = "plan.json"
 EVENTS_FILE = "events.jsonl"
 OUTCOMES_FILE = "outcomes.json"
-RESERVE_FILE = ".reserve"
 PASSES_KEPT = 50
 RESERVE_BYTES = 8 * 1024 * 1024
 """Room held back while a pass runs, so that what it did can be written down on a full disk."""
@@ -115,9 +115,13 @@ class Journal:
                 self._append(line)
             raise failure(f"{self._name} cannot be written, so the pass stops here", error) from error
 
-    def finish(self, ended: PassEnded) -> None:
-        """Write what became of the whole pass, and give the reserve back."""
+    def make_room(self) -> None:
+        """Give the reserve back: no effect follows, and what is written now must find its place."""
         self._give_up_reserve()
+
+    def finish(self, ended: PassEnded) -> None:
+        """Write what became of the whole pass."""
+        self.make_room()
         try:
             write_whole(OUTCOMES_FILE, pretty(ended), folder=self._folder)
             os.fsync(self._folder)

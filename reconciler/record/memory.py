@@ -14,7 +14,7 @@ import msgspec
 from reconciler.model.effect import Done, NotDone, RemoveContainer, Unknown
 from reconciler.model.observed import Reachable
 from reconciler.model.outcome import ActionEnded
-from reconciler.model.plan import Action, Apply, Bucket, Verb
+from reconciler.model.plan import Action, Apply, Bucket, Matched, Verb
 from reconciler.model.record import Record, Removal
 from reconciler.record.accounts import Account
 
@@ -29,6 +29,8 @@ def remember(old: tuple[Record, ...], accounts: Iterable[Account], *, at: dateti
     records = {record.host: record for record in old}
     for account in accounts:
         _learn_host_id(records, account)
+        if isinstance(account.said, Matched):
+            _learn_whole(records, account, account.said)
         if not isinstance(account.said, Action) or account.ended is None:
             continue
         changed = _after(records.get(account.host), account, account.said, account.ended, at=at)
@@ -119,3 +121,25 @@ def _learn_host_id(records: dict[str, Record], account: Account) -> None:
     record, look = records.get(account.host), account.look
     if record is not None and record.host_id is None and isinstance(look, Reachable):
         records[account.host] = msgspec.structs.replace(record, host_id=look.view.identity.host_id)
+
+
+def _learn_whole(records: dict[str, Record], account: Account, said: Matched) -> None:
+    """Note what was carried through by a pass that died before it could tell: the marker of what matches says it.
+
+    With an older intent kept, what somebody changes on the host later would pass for a change of the specs; without
+    `complete`, what vanishes later would pass for something that never was.
+    """
+    record, look = records.get(account.host), account.look
+    if record is None or said.bucket is not Bucket.MATCHING or not isinstance(look, Reachable):
+        return
+    found = (seen.marker for seen in look.view.markers if seen.marker is not None and seen.marker.uid == record.uid)
+    marker = next(found, None)
+    if marker is not None and (marker.intent != record.intent or not record.complete):
+        records[account.host] = msgspec.structs.replace(
+            record,
+            generation=marker.generation,
+            intent=marker.intent,
+            revision=marker.revision,
+            run=marker.run,
+            complete=True,
+        )

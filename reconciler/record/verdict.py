@@ -30,6 +30,8 @@ _DISTURBING = (StopContainer, RestartContainer, RemoveContainer, RenameContainer
 """A failed action that came to none of these left what was there before in service."""
 
 _MISSING = (Bucket.MISSING, Bucket.ZOMBIE_WANTED)
+_NOT_WANTED = (Bucket.LOST_TO_OTHERS, Bucket.RETAINED)
+"""Left alone as nobody's: with neither marker nor container, there is nothing that could be as wanted."""
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -107,6 +109,8 @@ def _out_of_sight(old: SandboxStatus | None, account: Account) -> Verdict:
 def _matched(old: SandboxStatus | None, account: Account, matched: Matched, *, started_at: datetime | None) -> Verdict:
     if matched.bucket is Bucket.EXPIRED:
         return _expired("its ttl has run out; it stays absent until its spec changes")
+    if matched.bucket in _NOT_WANTED and not matched.generation and not account.standing:
+        return Verdict(sync="OutOfSync", health="Missing", ready=Said("Ready", "False", "Missing", "it is not there"))
     passed = _passed(account, started_at=started_at)
     was_ready = old is not None and old.ready_run != "" and old.ready_run == matched.run
     sick = _sick(account)

@@ -19,6 +19,8 @@ FOLDER_MODE = 0o700
 READ_LIMIT_BYTES = 16 * 1024 * 1024
 """No status file is near this; one that is larger was not written by us."""
 TEMP_PREFIX = ".new-"
+RESERVE_FILE = ".reserve"
+"""Room that a pass holds back while it runs."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -131,6 +133,6 @@ def names_in(folder: int) -> list[str]:
 def sweep(folder: int) -> None:
     """Remove what a killed writer left behind. Only while the lock is held."""
     for name in names_in(folder):
-        if name.startswith(TEMP_PREFIX):
+        if name.startswith(TEMP_PREFIX) or name == RESERVE_FILE:
             with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                 os.unlink(name, dir_fd=folder)

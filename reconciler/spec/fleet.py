@@ -59,6 +59,9 @@ class Allowance(Fields):
     host_ipc: Bool = Field(default=False, description="Allow `ipc: host`.")
     cap_add: tuple[Capability, ...] = Field(default=(), description="Capabilities that may be added.")
     devices: tuple[Device, ...] = Field(default=(), description="Devices of the host that may be given.")
+    writable_root: Bool = Field(
+        default=False, description="With `hardened`: let containers write to their root filesystem all the same."
+    )
 
 
 class Policy(Fields):
@@ -69,7 +72,9 @@ class Policy(Fields):
     )
     images: tuple[Text, ...] = Field(default=("*",), description="Allowed image references; `*` matches any text.")
     hardened: Bool = Field(
-        default=False, description="Every container drops all capabilities and may gain no new privileges."
+        default=False,
+        description="Every container drops all capabilities, may gain no new privileges, and writes to nothing but its "
+        "mounts and volumes.",
     )
     allow: tuple[Allowance, ...] = Field(default=(), description="Denials that are lifted for one profile each.")
     require_signed_commits: Bool = Field(default=False, description="`true` is not in this version: refused.")

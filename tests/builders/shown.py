@@ -194,7 +194,13 @@ def a_seen_network(sandbox: SandboxDesired | None = None, name: str = "net", **o
     owner = a_sandbox() if sandbox is None else sandbox
     docker = docker_name(owner, name)
     return SeenNetwork(
-        **{"id": full_id(docker), "name": docker, "labels": labels_for(owner, name, kind="networks"), **over}
+        **{
+            "id": full_id(docker),
+            "name": docker,
+            "labels": labels_for(owner, name, kind="networks"),
+            "created_at": T0,
+            **over,
+        }
     )
 
 

@@ -70,6 +70,11 @@ async def test_a_directory_is_made_with_its_parents_and_its_mode(case: Case) -> 
     await case.done(folder(case, "a/b/c"), changed=False)
 
 
+async def test_a_directory_that_comes_late_does_not_bring_a_dropped_folder_back(case: Case) -> None:
+    assert (await case.refused(folder(case, "a/b"))).code == "E_PATH_MISSING"
+    assert (await see(case, case.folder)).kind == "absent"
+
+
 async def test_the_mode_of_a_directory_is_set(case: Case) -> None:
     await case.mark()
     await case.done(folder(case, "a"))

@@ -53,34 +53,6 @@ def test_a_sandbox_is_created_changed_in_place_replaced_and_destroyed(fleet: Dri
     assert not (fleet.status / "sandboxes/web.json").exists()
 
 
-def test_what_stopped_vanished_or_was_changed_behind_our_back_is_seen_and_healed(fleet: Driver, alpha: LabHost) -> None:
-    for name in ("stopped", "vanished", "limited"):
-        web_sandbox(fleet, name, "alpha", container={"resources": {"memory": "32MiB"}})
-    web_sandbox(fleet, "watched", "alpha", drift="report")
-    settle(fleet)
-    before = run_of(fleet, alpha)
-    alpha.docker("stop", "-t", "1", name_of(fleet, "stopped"), name_of(fleet, "watched"))
-    alpha.docker("rm", "-f", name_of(fleet, "vanished"))
-    alpha.docker("update", "--memory", "64m", "--memory-swap", "-1", name_of(fleet, "limited"))
-
-    planned = fleet.run("plan", "-o", "json", "--detailed-exitcode").expect(2).json
-    assert {item["address"]: item["action"] for item in planned["actions"]} == {
-        "sandbox/limited": "update",
-        "sandbox/stopped": "start",
-        "sandbox/vanished": "create",
-    }
-    assert [item["reason"] for item in planned["held_back"]] == ["DriftReported"]
-    fleet.run("apply", "--yes").expect(0)
-    after = run_of(fleet, alpha)
-    assert after[name_of(fleet, "limited")] == before[name_of(fleet, "limited")]
-    assert after[name_of(fleet, "stopped")][0] == before[name_of(fleet, "stopped")][0]
-    assert inspect(alpha, name_of(fleet, "limited"))["HostConfig"]["Memory"] == 32 * 1024**2
-    assert inspect(alpha, name_of(fleet, "watched"))["State"]["Running"] is False
-    assert condition(fleet, "watched", "Drifted") == "True/FieldsDiffer"
-    assert set(planned_verbs(fleet)) == set()
-    assert set(held(fleet)) == {"sandbox/watched"}
-
-
 def test_a_sandbox_moves_to_another_host_and_the_new_one_comes_first(
     fleet: Driver, alpha: LabHost, beta: LabHost
 ) -> None:

@@ -5,28 +5,14 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.observed import CRASHES_MAX
 from tests.e2e.driver import Driver
 from tests.e2e.inside import die_inside
-from tests.e2e.sights import condition, expect_settled, inspect, name_of, settle, until, web_sandbox
+from tests.e2e.sights import expect_settled, name_of, settle, web_sandbox
 from tests.lab.host import LabHost
 
 pytestmark = pytest.mark.lab
 
 QUICK: dict[str, Any] = {"image": "lab/busybox:1", "command": ["sleep", "86400"], "stopGrace": "1s"}
-
-
-def test_one_engine_under_two_base_folders_is_left_alone_by_both(fleet: Driver, alpha: LabHost) -> None:
-    fleet.drop("Host", "beta")
-    fleet.declare_fleet(reap={"mode": "apply", "olderThan": "1s", "grace": "1s"})
-    fleet.declare_sandbox("mine", host="alpha", observability="off", containers={"main": QUICK})
-    settle(fleet)
-    before = fleet.containers(alpha)
-    base_dir = str(fleet.home / "base")
-    fleet.declare("Host", "again", {"address": "local", "dockerSocket": str(alpha.docker_socket), "baseDir": base_dir})
-    refused = fleet.run("apply", "--yes").expect(3)
-    assert "one machine" in refused.stdout
-    assert fleet.containers(alpha) == before
 
 
 def test_the_first_pass_records_which_machine_it_was(fleet: Driver, alpha: LabHost) -> None:
@@ -99,16 +85,3 @@ def test_what_is_not_ready_is_never_no_changes_and_fine(fleet: Driver, alpha: La
     shown = fleet.run("plan").expect(0).stdout
     assert "not ready" in shown
     assert len(fleet.containers(alpha)) == 2
-
-
-def test_a_crash_loop_that_begins_later_is_seen(fleet: Driver, alpha: LabHost) -> None:
-    command = ["sh", "-c", "test -e /data/broken && exit 4; sleep 1000"]
-    container = {**QUICK, "command": command, "volumes": {"data": "/data"}, "restart": "always"}
-    fleet.declare_sandbox("looper", host="alpha", observability="off", containers={"main": container})
-    settle(fleet)
-    main = name_of(fleet, "looper")
-    alpha.docker("exec", main, "touch", "/data/broken")
-    alpha.docker("exec", main, "kill", "1")
-    until(lambda: inspect(alpha, main)["RestartCount"] >= CRASHES_MAX, what="a crash loop")
-    assert fleet.run("apply", "--yes").exit != 0
-    assert condition(fleet, "looper", "Ready") in ("False/CrashLoop", "False/ProbeFailed")

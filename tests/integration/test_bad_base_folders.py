@@ -10,8 +10,9 @@ from typing import NamedTuple
 import pytest
 
 from reconciler.errors import ReadFailed
-from reconciler.model.effect import NotDone
-from tests.integration.rig import Rig
+from reconciler.host.files.change import HostFiles
+from reconciler.model.effect import Done, NotDone
+from tests.integration.rig import MARKER, Rig
 
 
 class Case(NamedTuple):
@@ -72,3 +73,12 @@ async def test_37_a_link_to_nowhere_is_not_made_into_a_folder(rig: Rig) -> None:
     rig.base.symlink_to(rig.base.with_name("nowhere"))
     assert isinstance(await rig.mark(), NotDone)
     assert not rig.base.with_name("nowhere").exists()
+
+
+async def test_a_base_folder_may_have_a_blank_in_its_name(rig: Rig) -> None:
+    spaced = Rig(rig.folder / "second", rig.shell)
+    spaced.base = spaced.folder / "our things" / "lab"
+    spaced.files = HostFiles(rig.shell, base_dir=str(spaced.base), is_held=lambda: True)
+    assert await spaced.mark() == Done()
+    (found,) = (await spaced.look()).markers
+    assert (found.marker, found.fault) == (MARKER, None)

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.errors import ReadFailed
-from reconciler.host.measure.collector import collect, look
-from reconciler.host.measure.facts import add_engine_facts, decode_snapshot
+from reconciler.host.measure.collector import collect, look, look_at_ticks, remember_ticks
+from reconciler.host.measure.facts import add_engine_facts, decode_snapshot, decode_ticks
 from reconciler.host.scripts import load_script
 from reconciler.host.shell.held import HeldShell
 from reconciler.host.shell.local import LocalShell
@@ -52,7 +53,7 @@ def collected(words: list[str | Path], *, path: str, asked: str) -> HostSnapshot
         check=True,
         timeout=20,
     )
-    return decode_snapshot("h1", done.stdout, done.stdout, collected_at=NOW, container_ids=(ID,))
+    return decode_snapshot("h1", decode_ticks("h1", done.stdout), done.stdout, collected_at=NOW, container_ids=(ID,))
 
 
 def agrees_with_this_machine(snapshot: HostSnapshot) -> None:
@@ -167,7 +168,7 @@ async def test_a_real_host_is_seen_by_an_ordinary_user_over_ssh(busy: tuple[LabH
     async with linked(way_to(host)) as link:
         reader = await link.reader()
         assert (await link.shell.run("id -u", deadline_s=10)).stdout.strip() != b"0"
-        root = (await reader.info())["DockerRootDir"]
+        root = (await link.engine()).root
         one = await collect(
             link.held, base_dir=str(host.base_dir), docker_root=root, now=now, container_ids=(burns, rests)
         )
@@ -189,6 +190,42 @@ async def test_a_real_host_is_seen_by_an_ordinary_user_over_ssh(busy: tuple[LabH
     assert (counted.containers_running, counted.containers_total) == (1, 2)
     assert counted.docker_disk is not None
     assert (counted.docker_disk.images_bytes or 0) > 0
+
+
+@pytest.mark.parametrize("shell", ["/bin/dash", "/bin/bash", "busybox"])
+def test_the_cpu_times_alone_are_those_of_the_whole_look(busybox_tools: Path, shell: str) -> None:
+    path = str(busybox_tools)
+    words = [busybox_tools / "sh" if shell == "busybox" else shell, "-c", load_script("ticks")]
+    alone = decode_ticks("h1", subprocess.run(words, env={"PATH": path}, capture_output=True, check=True).stdout)
+    words[-1] = load_script("collect")
+    whole = subprocess.run(words, input=b"", env={"PATH": path}, capture_output=True, check=True).stdout
+    after = decode_ticks("h1", whole)
+    assert alone.boot_id == after.boot_id
+    assert all(early <= late for early, late in zip(alone.ticks, after.ticks, strict=True))
+
+
+async def test_an_earlier_look_counts_and_one_long_ago_does_not() -> None:
+    held = HeldShell(LocalShell("h1"))
+    clock = asyncio.get_running_loop().time
+    earlier = await look_at_ticks(held)
+    idle = tuple(1_000_000_000 * (at == 3) for at in range(8))
+    # As if they had been idle since, but for what they did before: less than nothing was spent in between.
+    wrong = replace(earlier, at_s=clock() - 1, ticks=replace(earlier.ticks, ticks=idle))
+    assert wrong.is_recent
+    counted = await collect(held, base_dir="/", docker_root=None, now=now, gpus=False, earlier=wrong)
+    assert counted.cpu_percent is None
+    long_ago = replace(wrong, at_s=clock() - 60)
+    assert not long_ago.is_recent
+    began_s = clock()
+    counted = await collect(held, base_dir="/", docker_root=None, now=now, gpus=False, earlier=long_ago)
+    assert counted.cpu_percent is not None
+    assert clock() - began_s >= 0.2
+    await held.close()
+
+
+def test_a_look_that_tells_no_cpu_times_is_no_earlier_look() -> None:
+    assert remember_ticks(boot_id=None, line=None) is None
+    assert remember_ticks(boot_id="b", line="cpu 1 2") is None
 
 
 async def test_looks_through_one_kept_shell_start_no_login_anew(busy: tuple[LabHost, str, str]) -> None:

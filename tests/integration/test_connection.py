@@ -47,9 +47,9 @@ def sshd_log(host: LabHost) -> str:
 
 async def test_a_host_is_reached_and_its_engine_met(alpha: LabHost) -> None:
     async with linked(way_to(alpha)) as link:
-        reader = await link.reader()
-        assert link.engine_version == alpha.engine_version
-        assert (await reader.info())["DockerRootDir"] == str(alpha.data_root)
+        engine = await link.engine()
+        assert engine.version == alpha.engine_version
+        assert engine.root == str(alpha.data_root)
         done = await link.shell.run("id -un", deadline_s=10)
         assert done.stdout == b"ops\n"
 

@@ -175,6 +175,11 @@ async def test_the_first_change_makes_a_private_base_folder_with_a_random_host_i
 
 async def test_directories_are_made_with_their_mode_and_closed_parents(rig: Rig) -> None:
     path = rig.base / "0a0b0c0d" / "a b" / "cache"
+    refused = await rig.make(path)
+    assert isinstance(refused, NotDone)
+    assert refused.code == "E_PATH_MISSING"
+    assert not path.parent.parent.exists()
+    (rig.base / "0a0b0c0d").mkdir()
     assert await rig.make(path) == Done()
     assert mode_of(path) == 0o750
     assert mode_of(path.parent) == 0o700

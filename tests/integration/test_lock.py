@@ -61,8 +61,10 @@ async def test_the_second_learns_who_has_it_and_takes_it_when_it_is_free(base: P
     assert not is_lost(first)
     await first.release()
     assert is_lost(first)
+    assert first.before == ""
     async with await taken(shell, base, "bob") as second:
         assert not is_lost(second)
+        assert second.before == first.line == f"{SINCE} ann on desk"
     assert is_lost(second)
     await second.release()
 
@@ -133,7 +135,7 @@ async def test_a_host_without_flock_says_so(base: Path, tmp_path: Path) -> None:
 async def test_a_holder_that_falls_silent_loses_it(base: Path) -> None:
     shell = LocalShell("h1")
     silent = await shell.start(load_script("lock"), args=(str(base), "silent", SINCE, "0.2"), deadline_s=10)
-    assert await silent.read_until(b"\n", deadline_s=10) == b"held\n"
+    assert (await silent.read_until(b"\n", deadline_s=10)).startswith(b"held ")
     await asyncio.wait_for(silent.wait_ended(), 10)
     await silent.close()
     await (await taken(shell, base)).release()
@@ -183,7 +185,7 @@ async def test_over_ssh_a_lock_that_is_let_go_takes_the_connection_along(lab_hos
     async with linked(way_to(host)) as ours:
         args = (str(host.base_dir), "ann", SINCE, "30")
         held = await ours.shell.start(load_script("lock"), args=args, deadline_s=10)
-        assert await held.read_until(b"\n", deadline_s=10) == b"held\n"
+        assert (await held.read_until(b"\n", deadline_s=10)).startswith(b"held ")
         await held.close()
         assert ours.ssh is not None
         async with asyncio.timeout(10):

@@ -1,7 +1,7 @@
 """Pain 12: an interrupted apply needs surgery (pulumi/pulumi#4265, hashicorp/terraform#20718).
 
 Here the next ordinary apply goes on from what it finds; no state is repaired, imported or unlocked by hand. Every
-kind of moment is in tests/e2e/test_crash_safe.py; this is the installed command, killed in the middle.
+kind of moment is in tests/integration/faults/test_crash.py; this is the installed command, killed in the middle.
 """
 
 import signal

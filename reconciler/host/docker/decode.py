@@ -120,7 +120,15 @@ def decode_list(raw: object, *, host: str) -> tuple[Neighbour, ...]:
 def decode_networks(raw: object, *, host: str) -> tuple[SeenNetwork, ...]:
     """Decode the list of networks, sorted by name and id: Docker lets two have one name. Raises `ReadFailed`."""
     replies = read_reply(raw, NetworkList, host=host, what="the list of networks")
-    found = (SeenNetwork(id=reply.id, name=reply.name, labels=dict(reply.labels or {})) for reply in replies)
+    found = (
+        SeenNetwork(
+            id=reply.id,
+            name=reply.name,
+            labels=dict(reply.labels or {}),
+            created_at=decode_time(reply.created, host=host, what=f"network {reply.name}'s Created"),
+        )
+        for reply in replies
+    )
     return tuple(sorted(found, key=lambda network: (network.name, network.id)))
 
 
@@ -212,7 +220,7 @@ def _canonical(name: str, reply: ContainerReply) -> Container:
         cap_add=_capabilities(asked.cap_add),
         cap_drop=_capabilities(asked.cap_drop),
         devices=tuple(sorted(_device(device) for device in asked.devices or ())),
-        security_opt=tuple(sorted(set(asked.security_opt or ()) - ({LABEL_DISABLE} if ipc == "host" else set()))),
+        security_opt=_security(asked, ipc=ipc),
         read_only=asked.readonly_rootfs,
         init=asked.init or False,
         healthcheck=_healthcheck(config.healthcheck),
@@ -227,6 +235,18 @@ def _canonical(name: str, reply: ContainerReply) -> Container:
         memory_bytes=asked.memory if asked.memory > 0 else None,
         pids=asked.pids_limit if asked.pids_limit is not None and asked.pids_limit > 0 else None,
     )
+
+
+def _security(asked: HostConfigReply, *, ipc: str) -> tuple[str, ...]:
+    """Give the security options, and with them what no spec can ask for, in the words of `docker run`.
+
+    So a container that somebody else made, and that is adopted, never passes for one that is as the specs want it.
+    """
+    modes = {"pid": asked.pid_mode, "uts": asked.uts_mode, "userns": asked.userns_mode}
+    found = set(asked.security_opt or ()) - ({LABEL_DISABLE} if ipc == "host" else set())
+    found |= {f"{name}={mode}" for name, mode in modes.items() if mode}
+    found |= {f"sysctl={name}={value}" for name, value in (asked.sysctls or {}).items()}
+    return tuple(sorted(found | ({"privileged"} if asked.privileged else set())))
 
 
 def _env(entries: Sequence[str] | None) -> dict[str, str]:

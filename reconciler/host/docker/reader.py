@@ -6,12 +6,14 @@ API version 1.41: the oldest that we support, and understood by newer engines, s
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
 from reconciler.host.docker.multiplex import Demultiplexer
 from reconciler.host.docker.registry import RegistryLogin, registry_headers
+from reconciler.host.docker.replies import InfoReply, read_reply
 from reconciler.host.docker.wire import OLDEST_API, Wire, quoted
 from reconciler.host.foreign import DockerRefused, docker_too_old, reply_refused
 
@@ -29,6 +31,15 @@ class EngineVersion(msgspec.Struct, frozen=True, kw_only=True):
     api: str
 
 
+class EngineFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what an engine says of itself: where it keeps its data, its id and version, and the API that we speak."""
+
+    root: str
+    id: str
+    version: str
+    api: str
+
+
 class DockerReader:
     """Read from one engine. Its session refuses anything but GET and HEAD before a byte is sent.
 
@@ -39,6 +50,24 @@ class DockerReader:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
+    async def meet(self, *, deadline_s: float = READ_S) -> EngineFacts:
+        """Read what the engine says of itself, and choose the API version to go on with.
+
+        It begins processes of its own for this, and again for its bare version, which is only asked where it must be.
+        Raises `ConnectFailed` `E_DOCKER_TOO_OLD` besides.
+        """
+        api = OLDEST_API
+        try:
+            said = await self._object("/info", deadline_s=deadline_s)
+        except DockerRefused as refused:
+            if refused.status != HTTPStatus.BAD_REQUEST:
+                raise
+            # It does not speak our version; which it speaks, it tells whoever names none.
+            api = (await self.version(deadline_s=deadline_s)).api
+            said = await self._object("/info", deadline_s=deadline_s, versioned=False)
+        info = read_reply(said, InfoReply, host=self._wire.host, what="the engine's description of itself")
+        return EngineFacts(root=info.docker_root_dir, id=info.id, version=info.server_version, api=api)
+
     async def version(self, *, deadline_s: float = READ_S) -> EngineVersion:
         """Read the engine's version, and choose the API version. Raises `ConnectFailed` `E_DOCKER_TOO_OLD`."""
         said = await self._object("/version", deadline_s=deadline_s, versioned=False)
@@ -48,10 +77,6 @@ class DockerReader:
         # An engine that has dropped our version is asked for the oldest that it still speaks.
         api = OLDEST_API if oldest <= _numbers(OLDEST_API) else f"{oldest[0]}.{oldest[1]}"
         return EngineVersion(engine=str(said.get("Version", "")), api=api)
-
-    async def info(self) -> dict[str, Any]:
-        """Read the engine's description of itself and its machine."""
-        return await self._object("/info")
 
     async def list_containers(self) -> list[dict[str, Any]]:
         """List all containers, running or not. The list has no limits and no environment: inspect for those."""

@@ -121,6 +121,11 @@ class HostConfigReply(_Reply, frozen=True, kw_only=True):
     devices: Annotated[list[DeviceReply], Meta(max_length=10_000)] | None = None
     security_opt: Lines | None = None
     readonly_rootfs: bool = False
+    privileged: bool = False
+    pid_mode: Line = ""
+    uts_mode: Line = msgspec.field(name="UTSMode", default="")
+    userns_mode: Line = ""
+    sysctls: OptionMap | None = None
     init: bool | None = None
     shm_size: Count = 0
     ulimits: Annotated[list[UlimitReply], Meta(max_length=1000)] | None = None
@@ -221,6 +226,7 @@ class NetworkReply(_Reply, frozen=True, kw_only=True):
 
     id: FullId
     name: Line
+    created: Line = ""
     labels: LabelMap | None = None
 
 

@@ -18,7 +18,7 @@ import msgspec
 from yarl import URL
 
 from reconciler.errors import HostError, ReadFailed
-from reconciler.host.foreign import DockerRefused, http_failure, reply_refused
+from reconciler.host.foreign import DockerRefused, http_failure, reply_refused, session_failure
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
@@ -145,6 +145,9 @@ class Wire:
         """
         call = f"{method} {path}"
         progress = _Progress()
+        if self.session.closed:
+            # Whoever first saw that the line was lost closed what hung on it, also for those who still hold this.
+            raise session_failure(ConnectionError(f"{call}: it was lost"), self.host)
         try:
             async with (
                 asyncio.timeout(deadline_s),

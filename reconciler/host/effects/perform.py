@@ -69,7 +69,7 @@ async def perform(effect: Effect, *, engine: Engine, files: HostFiles) -> Outcom
             return Unknown(error.message)
         if isinstance(error, DockerRefused):
             return explain(error, what=f"host {engine.host}: nothing was changed")
-        return NotDone(error.code, error.message, error.hint, transient=True)
+        return NotDone(error.code, error.message, error.hint, transient=error.transient)
 
 
 def _perform(effect: Effect, engine: Engine, files: HostFiles) -> Awaitable[Outcome]:
@@ -166,6 +166,9 @@ async def _read_back(
         "memory": (want.memory_bytes, seen.spec.memory_bytes),
         "CPUs": (want.cpu_nanos, seen.spec.cpu_nanos),
         "process limit": (want.pids, seen.spec.pids),
+        "read-only root": (want.read_only, seen.spec.read_only),
+        "dropped capabilities": (want.cap_drop, seen.spec.cap_drop),
+        "security options": (want.security_opt, seen.spec.security_opt),
         "image": (image.id, seen.image_id),
     }
     wrong = [f"{name} {got}, not {wanted}" for name, (wanted, got) in asked.items() if got != wanted]

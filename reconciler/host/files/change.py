@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from reconciler.errors import ConnectFailed, HostError
+from reconciler.host.files.sources import doubt_sources
 from reconciler.host.scripts import load_script
 from reconciler.model.effect import (
+    CreateContainer,
     Done,
     DropPath,
     MakeDirectory,
@@ -110,6 +112,10 @@ class HostFiles:
         path = f"{effect.base_dir}/{effect.marker.uid}/{MARKER_NAME}"
         content = msgspec.json.encode(effect.marker) + b"\n"
         return await self._put(path, content, mode=MARKER_MODE, root=effect.base_dir, missing="make")
+
+    async def doubt_sources(self, effect: CreateContainer) -> NotDone | None:
+        """Say why a path that a container is to be given may not be mounted, or None. Raises as reads do."""
+        return await doubt_sources(self._shell, effect, base_dir=self._base_dir)
 
     async def drop_path(self, effect: DropPath) -> Outcome:
         """Remove one path, by way of a trash folder that only we can enter."""

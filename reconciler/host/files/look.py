@@ -25,6 +25,7 @@ _UNSEEN: dict[str, Literal["absent", "unreadable"]] = {"absent": "absent", "clos
 _KINDS: dict[int, Kind] = {0o040000: "directory", 0o100000: "file", 0o120000: "symlink"}
 _SEEN = re.compile(r"seen ([0-9a-f]+) (\d+) (\d+) (\d+) (-?\d+) (\d+:\d+) (.+)", re.ASCII)
 _HOST_ID = re.compile(r"[0-9a-f]{32}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class FilesSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +35,7 @@ class FilesSeen(msgspec.Struct, frozen=True, kw_only=True):
         base_dir: absolute, with `${host.home}` filled in.
         host_id: what `<base_dir>/.host-id` says, or None when it was never written.
         clock_epoch_s: the host's clock during the look.
+        cpu_line: how its CPUs have spent their time, as `/proc/stat` says it first.
         paths: by path, each that was asked.
     """
 
@@ -45,6 +47,7 @@ class FilesSeen(msgspec.Struct, frozen=True, kw_only=True):
     machine_id: str | None
     boot_id: str | None
     clock_epoch_s: float
+    cpu_line: str | None = None
     markers: tuple[SeenMarker, ...] = ()
     paths: dict[str, SeenPath] = {}
 
@@ -64,13 +67,14 @@ async def look_at_files(
         ReadFailed: anything at all could not be read, or the answer was cut short.
         ConnectFailed: there is no session.
     """
-    asked, digested = tuple(dict.fromkeys((*paths, *hashed))), tuple(dict.fromkeys(hashed))
+    digested = dict.fromkeys(hashed)
+    asked = tuple(dict.fromkeys((*paths, *digested)))
     bad = [path for path in (base_dir, *asked) if printable(path) != path]
     if bad or len(asked) > PATHS_MAX:
         why = f"{printable(bad[0])!r} holds control characters" if bad else f"more than {PATHS_MAX} paths were asked"
         raise ReadFailed(f"host {host}: {why}", code="E_PATH")
     lines = [f"base {base_dir}", *(["markers"] if markers else [])]
-    lines += [f"path {path}" for path in asked] + [f"hash {path}" for path in digested]
+    lines += [f"path {path}" for path in asked if path not in digested] + [f"hash {path}" for path in digested]
     done = await shell.run(load_script("look"), stdin="\n".join([*lines, ""]).encode(), deadline_s=LOOK_DEADLINE_S)
     return decode_look(done.stdout, host=host, asked=asked)
 
@@ -103,11 +107,10 @@ def decode_look(output: bytes, *, host: str, asked: tuple[str, ...] = ()) -> Fil
         elif word in _UNSEEN:
             seen[rest] = SeenPath(path=rest, kind=_UNSEEN[word])
         elif word == "marker":
-            name, _, content = rest.partition(" ")
-            contents[name] = content
-        elif word == "sum":
-            digest, _, name = rest.partition("  ")
-            sums[name] = digest
+            folder, middle, content = rest.partition(f"/{MARKER_NAME} ")
+            contents[(folder + middle).rstrip(" ")] = content
+        elif _SHA256.fullmatch(word):
+            sums[rest.removeprefix(" ")] = word
         elif word == "fault":
             raise ReadFailed(
                 f"host {host}: {printable(rest)}",
@@ -162,6 +165,7 @@ def _gather(
         machine_id=facts.get("machine"),
         boot_id=facts.get("boot"),
         clock_epoch_s=clock,
+        cpu_line=f"cpu {facts['cpu']}" if "cpu" in facts else None,
         markers=_markers(base_dir, seen, contents),
         paths={path: msgspec.structs.replace(seen[path], sha256=sums.get(path)) for path in asked},
     )

@@ -1,12 +1,14 @@
-"""Look at a host's load, memory, disks, sandboxes and GPUs: two looks of one script, for the rates between them."""
+"""Look at a host's load, memory, disks, sandboxes and GPUs, and before that at its CPU times, for their rate."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from reconciler.errors import ReadFailed
-from reconciler.host.measure.facts import decode_snapshot
+from reconciler.host.measure.facts import CpuTicks, cpu_ticks, decode_snapshot, decode_ticks
 from reconciler.host.scripts import load_script
 
 if TYPE_CHECKING:
@@ -17,9 +19,31 @@ if TYPE_CHECKING:
     from reconciler.model.snapshot import HostSnapshot
 
 APART_S = 0.2
-"""Time between the two looks: twenty ticks of the kernel's 100 Hz accounting for each CPU."""
+"""Time between the two looks, at least: twenty ticks of the kernel's 100 Hz accounting for each CPU."""
+RECENT_S = 5.0
 
 _LOOK_S = 10.0
+
+
+class Earlier(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold the CPU times of an earlier look, and when it ended by the event loop's clock."""
+
+    ticks: CpuTicks
+    at_s: float
+
+    @property
+    def is_recent(self) -> bool:
+        """Tell whether it still tells what the CPUs do, and not what they did."""
+        return asyncio.get_running_loop().time() - self.at_s <= RECENT_S
+
+
+def remember_ticks(*, boot_id: str | None, line: str | None) -> Earlier | None:
+    """Keep what a look at other things told of the CPU times just now; None where it does not tell them."""
+    try:
+        ticks = cpu_ticks(boot_id=boot_id or "", line=line or "")
+    except ValueError:
+        return None
+    return Earlier(ticks=ticks, at_s=asyncio.get_running_loop().time())
 
 
 async def look(
@@ -36,7 +60,17 @@ async def look(
     lines += [f"id {full_id}" for full_id in container_ids]
     if gpus:
         lines.append("gpu")
-    done = await shell.run(load_script("collect"), stdin="\n".join([*lines, ""]).encode(), deadline_s=_LOOK_S)
+    return await _run(shell, "collect", "\n".join([*lines, ""]).encode())
+
+
+async def look_at_ticks(shell: HeldShell) -> Earlier:
+    """Look at the CPU times alone, for a later look to tell their rate. Raises as `look`."""
+    ticks = decode_ticks(shell.host, await _run(shell, "ticks", b""))
+    return Earlier(ticks=ticks, at_s=asyncio.get_running_loop().time())
+
+
+async def _run(shell: HeldShell, script: str, stdin: bytes) -> bytes:
+    done = await shell.run(load_script(script), stdin=stdin, deadline_s=_LOOK_S)
     if done.exit_status != 0:
         raise ReadFailed(
             f"host {shell.host}: the collector ended with status {done.exit_status}", code="E_FACTS_FAILED"
@@ -52,8 +86,9 @@ async def collect(
     now: Callable[[], datetime],
     container_ids: tuple[str, ...] = (),
     gpus: bool = True,
+    earlier: Earlier | None = None,
 ) -> HostSnapshot:
-    """Look twice, 0.2 s apart, and decode both.
+    """Look, at least 0.2 s after an earlier look at the CPU times, and decode both.
 
     Args:
         shell: the host's kept shell.
@@ -62,11 +97,13 @@ async def collect(
         now: the controller's clock.
         container_ids: full ids of the containers to measure.
         gpus: whether to ask for GPUs, which takes a good part of a second where there are any.
+        earlier: the earlier look, where there was one; not used when it was more than 5 s ago.
 
     Raises:
         ReadFailed, ConnectFailed: no whole look came.
     """
-    first = await look(shell, base_dir=base_dir, docker_root=docker_root)
-    await asyncio.sleep(APART_S)
-    second = await look(shell, base_dir=base_dir, docker_root=docker_root, container_ids=container_ids, gpus=gpus)
-    return decode_snapshot(shell.host, first, second, collected_at=now(), container_ids=container_ids)
+    if earlier is None or not earlier.is_recent:
+        earlier = await look_at_ticks(shell)
+    await asyncio.sleep(max(0.0, earlier.at_s + APART_S - asyncio.get_running_loop().time()))
+    output = await look(shell, base_dir=base_dir, docker_root=docker_root, container_ids=container_ids, gpus=gpus)
+    return decode_snapshot(shell.host, earlier.ticks, output, collected_at=now(), container_ids=container_ids)

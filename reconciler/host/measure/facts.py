@@ -33,6 +33,34 @@ class RawCounters(msgspec.Struct, frozen=True, kw_only=True):
     words: dict[str, list[str]]
 
 
+class CpuTicks(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold how the CPUs of a host have spent their time since it booted, in the kernel's ticks."""
+
+    boot_id: str
+    ticks: tuple[int, ...]
+
+
+def cpu_ticks(*, boot_id: str, line: str) -> CpuTicks:
+    """Take the first line of `/proc/stat` apart. Raises `ValueError` for another one."""
+    word, *counts = line.split()
+    if word != "cpu" or len(counts) < _CPU_TIMES:
+        raise ValueError(f"{line!r} tells no CPU times")
+    return CpuTicks(boot_id=boot_id.strip(), ticks=tuple(int(text) for text in counts[:_CPU_TIMES]))
+
+
+def decode_ticks(host: str, output: bytes) -> CpuTicks:
+    """Read the CPU times out of what the collector, or the script that prints these alone, printed.
+
+    Raises:
+        ReadFailed: as `decode_snapshot`.
+    """
+    raw = decode_counters(host, output)
+    try:
+        return _cpu_ticks(raw)
+    except (KeyError, IndexError, ValueError, StopIteration) as error:
+        raise _not_linux(host, error) from error
+
+
 def decode_counters(host: str, output: bytes) -> RawCounters:
     """Sort the collector's lines, after checking that none is missing.
 
@@ -61,26 +89,25 @@ def decode_counters(host: str, output: bytes) -> RawCounters:
 
 def decode_snapshot(
     host: str,
-    first: bytes | None,
-    second: bytes,
+    earlier: CpuTicks | None,
+    output: bytes,
     *,
     collected_at: datetime,
     container_ids: Iterable[str] = (),
 ) -> HostSnapshot:
-    """Make a snapshot of two looks: rates are their difference, everything else is the second's.
+    """Make a snapshot of what the collector printed; rates are what came since an earlier look.
 
     Args:
         host: the host's name.
-        first: output of the earlier look, or None when there was one look only: then `cpu_percent` is None.
-        second: output of the later look.
-        collected_at: the controller's clock when the second look ended.
+        earlier: the CPU times of that look, or None when there was none: then `cpu_percent` is None.
+        output: what the collector printed.
+        collected_at: the controller's clock when that came.
         container_ids: full ids that were asked for.
 
     Raises:
         ReadFailed: `E_FACTS_CUT` for a reply cut short, `E_FACTS_DECODE` for one without the lines every Linux has.
     """
-    raw = decode_counters(host, second)
-    earlier = None if first is None else decode_counters(host, first)
+    raw = decode_counters(host, output)
     missing: dict[str, str] = {}
     try:
         memory = _memory(raw)
@@ -109,11 +136,15 @@ def decode_snapshot(
             missing=missing | dict.fromkeys(_ENGINE_FIELDS, "the engine was not asked"),
         )
     except (KeyError, IndexError, ValueError, StopIteration) as error:
-        raise ReadFailed(
-            f"host {host}: the collector's reply lacks what every Linux host has ({error})",
-            code="E_FACTS_DECODE",
-            hint="is this host Linux, with /proc readable by this user?",
-        ) from error
+        raise _not_linux(host, error) from error
+
+
+def _not_linux(host: str, error: Exception) -> ReadFailed:
+    return ReadFailed(
+        f"host {host}: the collector's reply lacks what every Linux host has ({error})",
+        code="E_FACTS_DECODE",
+        hint="is this host Linux, with /proc readable by this user?",
+    )
 
 
 _ENGINE_FIELDS = ("containers_running", "containers_total", "docker_disk")
@@ -183,19 +214,20 @@ def _cpu_count(raw: RawCounters) -> int:
     return sum(1 for line in _file(raw, "/proc/stat") if line.startswith("cpu") and line[3:4].isdigit())
 
 
-def _cpu_times(raw: RawCounters) -> list[int]:
+def _cpu_ticks(raw: RawCounters) -> CpuTicks:
     line = next(line for line in _file(raw, "/proc/stat") if line.startswith("cpu "))
-    return [int(text) for text in line.split()[1 : 1 + _CPU_TIMES]]
+    return cpu_ticks(boot_id=_boot_id(raw), line=line)
 
 
-def _cpu_percent(first: RawCounters | None, second: RawCounters, missing: dict[str, str]) -> float | None:
-    if first is None:
+def _cpu_percent(earlier: CpuTicks | None, raw: RawCounters, missing: dict[str, str]) -> float | None:
+    now = _cpu_ticks(raw)
+    if earlier is None:
         missing["cpu_percent"] = "a rate needs two looks, and there was one"
         return None
-    if _boot_id(first) != _boot_id(second):
+    if earlier.boot_id != now.boot_id:
         missing["cpu_percent"] = "the host restarted between the two looks"
         return None
-    spent = [late - early for early, late in zip(_cpu_times(first), _cpu_times(second), strict=True)]
+    spent = [late - early for early, late in zip(earlier.ticks, now.ticks, strict=True)]
     total = sum(spent)
     idle = spent[3] + spent[4]
     if total <= 0 or idle < 0:

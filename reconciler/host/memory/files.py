@@ -42,6 +42,11 @@ def make_directory(world: World, effect: MakeDirectory, *, base_dir: str) -> Out
     refused = _enter(world, effect.path, root=effect.root, base_dir=base_dir)
     if refused is not None:
         return refused
+    spot = find_spot(effect.path, root=effect.root)
+    if isinstance(spot, Spot) and is_own(spot, base_dir=base_dir) and "/" in spot.whole:
+        folder = f"{base_dir}/{spot.whole.partition('/')[0]}"
+        if folder not in world.paths:
+            return NotDone("E_PATH_MISSING", f"{folder} is not there")
     node = world.paths.get(effect.path)
     if node is None:
         for parent in _between(effect.root, effect.path):

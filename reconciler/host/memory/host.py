@@ -43,6 +43,7 @@ class MemoryLease:
 
     def __init__(self, world: World, key: str, lock: Lock) -> None:
         self._world, self._key, self.lock = world, key, lock
+        self.line, self.before = lock.line, lock.before
 
     @property
     def lost(self) -> bool:
@@ -189,8 +190,10 @@ class MemoryHost:
         if refused is not None:
             raise ReadFailed(f"host {self._name}: {refused.message}", code="E_BASE_DIR")
         since = self.world.now().isoformat(timespec="seconds")
-        lock = Lock(owner=owner, since=since, token=self.world.fresh_number())
+        before = self.world.last_holds.get(self._base_dir, "")
+        lock = Lock(owner=owner, since=since, token=self.world.fresh_number(), before=before)
         self.world.locks[self._base_dir] = lock
+        self.world.last_holds[self._base_dir] = lock.line
         self._lease = MemoryLease(self.world, self._base_dir, lock)
         return self._lease
 

@@ -92,6 +92,12 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     since: str
     token: int
+    before: str = ""
+
+    @property
+    def line(self) -> str:
+        """Give what the host keeps of this hold."""
+        return f"{self.since} {self.owner} {self.token}"
 
 
 def live_by(now_s: float, *, seen: SeenContainer, behaviour: Behaviour, started_s: float) -> Live:

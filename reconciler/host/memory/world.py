@@ -58,6 +58,7 @@ class World:
         self.ports: dict[str, dict[str, str]] = {}
         self.asks: dict[tuple[str, str], int] = {}
         self.locks: dict[str, Lock] = {}
+        self.last_holds: dict[str, str] = {}
         self.happened: list[Happened] = []
         self.late: list[tuple[int, Effect]] = []
         self._first_start_s: dict[str, float] = {}
@@ -113,7 +114,7 @@ class World:
 
     def add_network(self, name: str, labels: dict[str, str] | None = None) -> SeenNetwork:
         """Make a network; Docker lets two have one name."""
-        network = SeenNetwork(id=self.fresh_id("network"), name=name, labels=labels or {})
+        network = SeenNetwork(id=self.fresh_id("network"), name=name, labels=labels or {}, created_at=self.now())
         self.networks[network.id] = network
         return network
 

@@ -8,6 +8,10 @@ from importlib.resources import files
 
 @cache
 def load_script(name: str) -> str:
-    """Read one script, without its comments and indentation-only lines, e.g. `load_script("collect")`."""
+    """Read one script without its comments and its indentation, which hosts would read too, e.g. `load_script("look")`.
+
+    No script holds text in which these mean something.
+    """
     text = files(__name__).joinpath(f"{name}.sh").read_text(encoding="utf-8")
-    return "\n".join(line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")) + "\n"
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("#")) + "\n"

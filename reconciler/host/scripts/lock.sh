@@ -1,5 +1,5 @@
 # Hold the lock of the base folder $1 for $2 (since $3) until the input ends, says something else than `beat`, or is
-# silent for $4 seconds. First line out: `held`, `busy SINCE HOLDER` or `refused CODE WHY`; then `ok` for each beat.
+# silent for $4 seconds. First line out: `held` and the last holder's line, `busy SINCE HOLDER` or `refused CODE WHY`; then `ok` for each beat.
 LC_ALL=C
 export LC_ALL
 umask 077
@@ -11,10 +11,17 @@ refuse() {
   printf 'refused %s %s\n' "$1" "$2"
   exit 0
 }
+# Refuse as $1 and $2 say, unless $3, what the system said, is that there is no room.
+unmade() {
+  case $3 in *'No space left'* | *'quota exceeded'*) refuse E_HOST_DISK 'the disk of the host is full' ;; esac
+  refuse "$1" "$2"
+}
 for tool in flock timeout; do
   command -v "$tool" >/dev/null 2>&1 || refuse E_LOCK_TOOLS "the host has no $tool command"
 done
-[ -e "$base" ] || [ -L "$base" ] || mkdir -p -- "$base" 2>/dev/null || refuse E_BASE_DIR 'it is not there and cannot be made'
+if [ ! -e "$base" ] && [ ! -L "$base" ]; then
+  said=$(mkdir -p -- "$base" 2>&1) || unmade E_BASE_DIR 'it is not there and cannot be made' "$said"
+fi
 cd -P -- "$base" 2>/dev/null || refuse E_BASE_DIR 'it cannot be entered'
 there=$(pwd -P)
 [ "$there" = "$base" ] || refuse E_BASE_DIR "it leads to $there through a symbolic link"
@@ -25,7 +32,7 @@ case $(ls -ld .) in
 esac
 [ -L .lock ] && refuse E_LOCK_FILE '.lock is a symbolic link'
 [ -e .lock ] && [ ! -f .lock ] && refuse E_LOCK_FILE '.lock is not a file'
-(: >>.lock) 2>/dev/null || refuse E_LOCK_FILE '.lock cannot be written'
+said=$( (: >>.lock) 2>&1) || unmade E_LOCK_FILE '.lock cannot be written' "$said"
 exec 9<>.lock
 flock -n 9
 case $? in
@@ -52,9 +59,12 @@ cut_off() {
   done
 }
 
-(printf '%s %s\n' "$since" "$holder" >.lock) 2>/dev/null || refuse E_LOCK_FILE '.lock cannot be written'
+last=''
+IFS= read -r last 2>/dev/null <.lock
+# A full disk has no room for the holder's name, and must not keep anybody from removing what fills it.
+(printf '%s %s\n' "$since" "$holder" >.lock) 2>/dev/null || :
 trap 'cut_off; exit 1' PIPE
-echo held
+printf 'held %s\n' "$last"
 # Whoever waits for a beat must not hold the lock when this script is killed.
 while :; do
   timeout "$silence" sh -c 'IFS= read -r line || exit 3; case $line in beat) ;; release) exit 4 ;; *) exit 5 ;; esac' 9>&-

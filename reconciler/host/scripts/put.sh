@@ -8,7 +8,8 @@ if [ -e "./$3" ]; then
 fi
 new=$(mktemp ./.new-XXXXXX 2>&1) || failed "$new"
 trap 'rm -f "$new"' EXIT
-trap 'exit 1' HUP INT TERM
+# PIPE: who hears that a line was cut can be told nothing any more, and must still clean up.
+trap 'exit 1' HUP INT PIPE TERM
 said=$(dd of="$new" bs=65536 conv=fsync 2>&1) || failed "$said"
 [ "$(wc -c <"$new")" -eq "$5" ] || refuse E_HOST_CUT "not all of the content arrived"
 if [ "$(stat -c '%a' "./$3" 2>/dev/null)" = "$4" ] && cmp -s "$new" "./$3" 2>/dev/null; then

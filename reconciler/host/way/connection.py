@@ -265,6 +265,8 @@ async def log_in(
         server_host_key_algs=_prefer(host_key),
         # Post-quantum exchange costs six times the CPU, which a fleet pays on every connect.
         kex_algs="^curve25519-sha256",
+        # CVE-2023-48795: with it, a server without strict key exchange lets others cut messages out unnoticed.
+        encryption_algs="-chacha20-poly1305@openssh.com",
         username=access.user,
         client_keys=client_keys,
         agent_path=None,

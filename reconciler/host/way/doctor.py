@@ -120,7 +120,11 @@ def _tools(access: HostAccess, said: dict[str, str]) -> Finding:
 
 
 def _clock(access: HostAccess, said: dict[str, str], now: Callable[[], datetime]) -> Finding:
-    skew_s = int(said["clock"]) - int(now().timestamp())
+    told = said.get("clock", "")
+    if not told.isdecimal():
+        message = f"host {access.name} does not tell its time"
+        return Finding(check="clock", ok=False, message=message, code="E_HOST_CLOCK", hint="is there a `date` command?")
+    skew_s = int(told) - int(now().timestamp())
     if abs(skew_s) <= _SKEW_S:
         return Finding(check="clock", ok=True, message=f"within {_SKEW_S} s of ours")
     return Finding(
@@ -133,8 +137,8 @@ def _clock(access: HostAccess, said: dict[str, str], now: Callable[[], datetime]
 
 
 def _base_folder(access: HostAccess, said: dict[str, str]) -> Finding:
-    state, _, path = said["base"].partition(" ")
-    user, parent = said["user"], said["parent"]
+    state, _, path = said.get("base", "unknown").partition(" ")
+    user, parent = said.get("user", "the SSH user"), said.get("parent", "the folder above")
     if state == "ours":
         return Finding(check="base folder", ok=True, message=f"{path} is ours")
     if state == "absent":
@@ -154,11 +158,11 @@ def _base_folder(access: HostAccess, said: dict[str, str]) -> Finding:
 
 async def _examine_engine(link: Link) -> Iterator[Finding]:
     try:
-        await link.reader()
+        engine = await link.engine()
     except HostError as error:
         return _broken(_ENGINE, _FAILS_AT.get(error.code, "docker engine"), error)
     fine = [_fine(check, link.access) for check in _ENGINE[:-1]]
-    return iter([*fine, Finding(check=_ENGINE[-1], ok=True, message=f"engine {link.engine_version}")])
+    return iter([*fine, Finding(check=_ENGINE[-1], ok=True, message=f"engine {engine.version}")])
 
 
 def _broken(checks: tuple[str, ...], failed_at: str, error: HostError) -> Iterator[Finding]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import aiohttp
 
 from reconciler.errors import HostError
-from reconciler.host.docker.reader import DockerReader
+from reconciler.host.docker.reader import DockerReader, EngineFacts
 from reconciler.host.docker.wire import CONNECTIONS, OLDEST_API, Wire
 from reconciler.host.docker.writer import DockerWriter
+from reconciler.host.foreign import DockerRefused
 from reconciler.host.shell.held import HeldShell
+from reconciler.host.together import as_read_failure
 from reconciler.host.way.engine_cause import find_cause
 
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from reconciler.model.access import HostAccess
 
 MEET_S = 10.0
-"""An engine that has not told its version by then counts as down."""
+"""An engine that has not told who it is by then counts as down."""
 
 
 class Link:
@@ -38,23 +41,30 @@ class Link:
         self.ssh = ssh
         self.held = HeldShell(shell)
         self._meet_s = meet_s
+        self._meeting = asyncio.Lock()
         self._jump: SshConnection | None = None
         self._connector: aiohttp.BaseConnector | None = None
         self._wires: dict[bool, Wire] = {}
-        self._api: str | None = None
-        self.engine_version = ""
+        self._engine: EngineFacts | None = None
 
     @property
     def is_lost(self) -> bool:
         """Tell whether the connection is gone for good."""
         return self.ssh is not None and self.ssh.lost.is_set()
 
+    async def engine(self) -> EngineFacts:
+        """Give what the engine says of itself, asked once. Raises `ConnectFailed` or `ReadFailed`."""
+        async with self._meeting:
+            if self._engine is None:
+                self._engine = await self._meet_engine()
+            return self._engine
+
     async def reader(self) -> DockerReader:
-        """Give a client of the engine that cannot change anything. Raises `ConnectFailed` or `ReadFailed`."""
+        """Give a client of the engine that cannot change anything. Raises as `engine`."""
         return DockerReader(await self._wire(read_only=True))
 
     async def writer(self) -> DockerWriter:
-        """Give a client of the engine for effects. Raises `ConnectFailed` or `ReadFailed`."""
+        """Give a client of the engine for effects. Raises as `engine`."""
         return DockerWriter(await self._wire(read_only=False))
 
     async def close(self) -> None:
@@ -74,21 +84,21 @@ class Link:
         self._jump = jump
 
     async def _wire(self, *, read_only: bool) -> Wire:
-        if self._api is None:
-            await self._meet_engine()
+        engine = await self.engine()
         if read_only not in self._wires:
-            self._wires[read_only] = self._new_wire(read_only=read_only, api=self._api or OLDEST_API)
+            self._wires[read_only] = self._new_wire(read_only=read_only, api=engine.api)
         return self._wires[read_only]
 
-    async def _meet_engine(self) -> None:
+    async def _meet_engine(self) -> EngineFacts:
         wire = self._new_wire(read_only=True)
         try:
-            version = await DockerReader(wire).version(deadline_s=self._meet_s)
+            return await DockerReader(wire).meet(deadline_s=self._meet_s)
+        except DockerRefused as refused:
+            raise as_read_failure(refused) from refused
         except HostError as error:
             raise await find_cause(error, shell=self.shell, path=self.access.docker_socket) from error
         finally:
             await wire.close()
-        self._api, self.engine_version = version.api, version.engine
 
     def _new_wire(self, *, read_only: bool, api: str = OLDEST_API) -> Wire:
         if self._connector is None:

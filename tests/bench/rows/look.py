@@ -112,7 +112,7 @@ LOOK_WARM = Row(
             "hosts' share of it, on the same cores here, does not grow with more machines."
         ),
         (
-            "Ours reads the counters twice, 200 ms apart, for rates, inspects each container of its fleet, and lists "
+            "Ours reads the counters for rates over 200 ms, inspects each container of its fleet, and lists "
             "networks, volumes and markers; the others print /proc and a list of containers once."
         ),
         "CPU of peers includes their ssh masters, which stand before the clock starts, as our connections do.",

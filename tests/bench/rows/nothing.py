@@ -93,7 +93,7 @@ NOTHING = Row(
     ),
     remarks=(
         (
-            "`reconcile apply` also holds two locks, asks each container's HTTP probe, and reads counters twice, "
+            "`reconcile apply` also holds two locks, asks each container's HTTP probe, and reads counters for "
             "200 ms apart: 0.2 s are added to its goal for that pause."
         ),
         "compose on the socket neither logs in nor asks whether anything answers.",

@@ -1,14 +1,15 @@
 """Readiness: how often is asked, until when, and what a failure brings along."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from reconciler.errors import ReadFailed
 from reconciler.host.memory.faults import ReadFault
 from reconciler.host.memory.parts import Behaviour
 from reconciler.model.effect import NotDone, UpdateContainer
-from reconciler.model.plan import Apply, Await
+from reconciler.model.outcome import StepEnded
+from reconciler.model.plan import Action, Apply, Await
 from tests import builders as b
-from tests.unit.apply.stage import Stage, acting, create, creating, ends, play, start
+from tests.unit.apply.stage import Stage, Watcher, acting, create, creating, ends, play, start
 
 NAME = b.docker_name()
 CUT = ReadFailed("the connection broke", code="E_DOCKER_CUT", transient=True)
@@ -27,6 +28,30 @@ def test_pauses_grow_to_the_interval_and_the_moment_of_readiness_is_kept() -> No
         (ended,) = passed.actions
         assert ended.steps[-1].tries == 6
         assert ended.ready_at == b.T0 + timedelta(seconds=0.1 + 0.2 + 0.4 + 0.5 + 0.5)
+
+    play(scene)
+
+
+def test_a_start_that_lands_after_a_probe_passed_is_not_the_one_that_passed() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        host = stage.host()
+        host.world.behaviours[NAME] = Behaviour(ready_after=3)
+        begun: list[datetime | None] = []
+
+        class LateStart(Watcher):
+            def step_ended(self, action: Action, ended: StepEnded) -> None:
+                (seen,) = host.world.containers.values()
+                if ended.step == action.steps[-1].id:
+                    begun.append(seen.live.started_at)
+                    host.world.end(seen.full_id, exit_code=0)
+                    begun.append(host.world.start(seen.full_id).live.started_at)
+
+        stage.watcher = LateStart()
+        wanted = acting("web-1", *_waiting(Await(b.a_tcp_probe(), NAME)), keys=("containers/main",))
+        (ended,) = (await stage.walk(wanted)).actions
+        assert ended.instances is not None
+        assert ended.instances[0].started_at == begun[0] != begun[1]
 
     play(scene)
 

@@ -366,3 +366,12 @@ def test_an_orphan_of_which_only_the_folder_is_left_has_its_grace_too() -> None:
     assert early.actions == ()
     late = orphan(mode="apply", now_h=25.5, containers=(b.a_seen(OTHER),))
     assert [(action.sandbox, action.verb) for action in late.actions] == [(b.SANDBOX, Verb.REAP)]
+
+
+def test_an_orphan_of_which_only_a_network_is_left_grows_old_too() -> None:
+    alone = {"containers": (b.a_seen(OTHER),), "markers": (b.a_seen_marker(b.a_marker(OTHER)),)}
+    network = b.a_seen_network(ONE)
+    early = orphan(mode="apply", now_h=2, networks=(network,), **alone)
+    assert [(held.sandbox, held.reason) for held in early.held] == [(b.SANDBOX, "TooYoung")]
+    late = orphan(mode="apply", now_h=26, networks=(network,), **alone)
+    assert [(action.sandbox, kinds(action)) for action in late.actions] == [(b.SANDBOX, ["remove_network"])]

@@ -115,6 +115,13 @@ def test_a_probe_of_a_matching_sandbox_makes_it_ready() -> None:
     assert said(after) == ("True", "ProbesPassed")
 
 
+@pytest.mark.parametrize("bucket", [Bucket.LOST_TO_OTHERS, Bucket.RETAINED])
+def test_what_is_not_there_and_left_alone_is_not_ready(bucket: Bucket) -> None:
+    after = fold(made(), matches(bucket=bucket, generation=0, run=""), seen(containers=()), None, b.T0)
+    assert said(after) == ("False", "Missing")
+    assert (status(after).sync, status(after).health) == ("OutOfSync", "Missing")
+
+
 def test_an_unhealthy_container_is_not_ready() -> None:
     sick = b.a_seen(live=b.a_live(health="unhealthy"))
     assert said(fold(made(), matches(), seen(containers=(sick,)), None, b.T0)) == ("False", "ProbeFailed")

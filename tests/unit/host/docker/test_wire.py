@@ -16,7 +16,7 @@ import pytest
 
 from reconciler.errors import ConnectFailed, HostError, OutcomeUnknown, ReadFailed
 from reconciler.host.docker import wire as wire_module
-from reconciler.host.docker.reader import DockerReader
+from reconciler.host.docker.reader import DockerReader, EngineFacts
 from reconciler.host.docker.wire import ReadOnlyViolation, Wire
 from reconciler.host.docker.writer import DockerWriter
 from reconciler.host.foreign import DockerRefused
@@ -222,6 +222,35 @@ async def test_the_oldest_common_api_version_is_spoken(tmp_path: Path, newest: s
     async with engine(tmp_path, reply(body), read_only=True) as (wire, stand_in):
         assert (await DockerReader(wire).version()).api == spoken
         assert stand_in.requests == ["GET /version HTTP/1.1"]
+
+
+INFO = json.dumps({"DockerRootDir": "/d", "ID": "i", "ServerVersion": "29.1"}).encode()
+
+
+async def test_an_engine_is_met_with_one_request(tmp_path: Path) -> None:
+    async with engine(tmp_path, reply(INFO), read_only=True) as (wire, stand_in):
+        assert await DockerReader(wire).meet() == EngineFacts(root="/d", id="i", version="29.1", api="1.41")
+        assert stand_in.requests == ["GET /v1.41/info HTTP/1.1"]
+
+
+@pytest.mark.parametrize(("newest", "oldest"), [("1.52", "1.44"), ("1.40", "1.12")])
+async def test_an_engine_that_does_not_speak_our_version_is_asked_which_it_does(
+    tmp_path: Path, newest: str, oldest: str
+) -> None:
+    def answer(line: str) -> bytes:
+        if "/v1.41/" in line:
+            return reply(b'{"message": "client version 1.41 is too old"}', status="400 Bad Request")
+        version = json.dumps({"ApiVersion": newest, "MinAPIVersion": oldest}).encode()
+        return reply(version if "/version" in line else INFO)
+
+    async with engine(tmp_path, answer, read_only=True) as (wire, stand_in):
+        if oldest == "1.44":
+            assert (await DockerReader(wire).meet()).api == "1.44"
+            assert stand_in.requests[1:] == ["GET /version HTTP/1.1", "GET /info HTTP/1.1"]
+            return
+        with pytest.raises(ConnectFailed) as caught:
+            await DockerReader(wire).meet()
+        assert caught.value.code == "E_DOCKER_TOO_OLD"
 
 
 async def test_an_engine_older_than_the_oldest_we_speak_has_its_own_code(tmp_path: Path) -> None:

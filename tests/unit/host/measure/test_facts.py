@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from reconciler.errors import ReadFailed
-from reconciler.host.measure.facts import add_engine_facts, decode_snapshot
+from reconciler.host.measure.facts import CpuTicks, add_engine_facts, decode_snapshot, decode_ticks
 from reconciler.model.snapshot import DiskUse, DockerDisk, Gpu, HostSnapshot, Pressure, SandboxUse
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -51,7 +51,8 @@ def printed(*extra: str, cpu: tuple[str, ...] = CPU_LATE, boot: str = BOOT, with
 
 
 def decoded(second: bytes, *, first: bytes | None = None, **more: Any) -> HostSnapshot:
-    return decode_snapshot("h1", first or printed(cpu=CPU_EARLY), second, collected_at=NOW, **more)
+    earlier = decode_ticks("h1", first or printed(cpu=CPU_EARLY))
+    return decode_snapshot("h1", earlier, second, collected_at=NOW, **more)
 
 
 def test_every_counter_lands_in_its_field_in_its_unit() -> None:
@@ -76,6 +77,20 @@ def test_every_counter_lands_in_its_field_in_its_unit() -> None:
 def test_cpu_share_is_what_was_not_idle_between_the_two_looks() -> None:
     # 10 user, 10 system, 15 idle, 5 waiting for disks: 20 of 40 were busy.
     assert decoded(printed()).cpu_percent == 50.0
+
+
+def test_cpu_times_alone_are_enough_of_an_earlier_look() -> None:
+    alone = f"/proc/sys/kernel/random/boot_id:{BOOT}\n/proc/stat:{CPU_EARLY[0]}\nEND 2\n".encode()
+    assert decode_ticks("h1", alone) == decode_ticks("h1", printed(cpu=CPU_EARLY))
+    assert decode_ticks("h1", alone) == CpuTicks(boot_id=BOOT, ticks=(100, 0, 100, 700, 50, 0, 30, 20))
+
+
+@pytest.mark.parametrize("line", ["", "cpu", "cpu0 1 2 3 4 5 6 7 8", "cpu 1 2 3", "cpu 1 2 3 4 5 6 7 x"])
+def test_a_line_without_cpu_times_is_an_error_and_never_a_rate(line: str) -> None:
+    alone = f"/proc/sys/kernel/random/boot_id:{BOOT}\n/proc/stat:{line}\nEND 2\n".encode()
+    with pytest.raises(ReadFailed) as caught:
+        decode_ticks("h1", alone)
+    assert caught.value.code == "E_FACTS_DECODE"
 
 
 def test_one_look_gives_no_rate_and_says_why() -> None:

@@ -1,0 +1,59 @@
+"""Judge what a container is to be given of a host, where only the host can tell what a path means.
+
+The policy has judged the paths that specs name. A link in one of them would lead the engine elsewhere, and where a
+base folder below a home lies is known here alone. This holds at the moment of creation: whoever may write beside a
+source can exchange it later, and the engine follows links at every start.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.errors import ReadFailed
+from reconciler.host.scripts import load_script
+from reconciler.host.shell import read_script
+from reconciler.model.effect import CreateContainer, NotDone
+from reconciler.model.labels import PREFIX
+from reconciler.model.text import plain, printable
+
+if TYPE_CHECKING:
+    from reconciler.host.shell import Shell
+
+_DEADLINE_S = 30.0
+_CODE = "E_POLICY_MOUNT"
+_REAL_HINT = "a symbolic link is never followed: name the real path, which the Fleet's policy then judges"
+_OURS_HINT = "mount a folder that holds nothing else, or use directories"
+_CLOSED_HINT = "let the SSH user enter the folders above it"
+
+
+async def doubt_sources(shell: Shell, effect: CreateContainer, *, base_dir: str) -> NotDone | None:
+    """Say why one of a container's host paths may not be mounted, or None; one round trip where there are any.
+
+    Raises:
+        ReadFailed, ConnectFailed: the host did not say; nothing was sent.
+    """
+    sources = sorted({plain(mount.source) for mount in effect.container.mounts.values() if mount.kind == "bind"})
+    if not sources:
+        return None
+    own = f"{base_dir}/{effect.labels.get(f'{PREFIX}uid')}/"
+    for source in sources:
+        if f"{base_dir}/".startswith(f"{source.rstrip('/')}/") or (
+            source.startswith(f"{base_dir}/") and not source.startswith(own)
+        ):
+            return _refused(effect, source, f"{base_dir} holds the markers and folders of all sandboxes", _OURS_HINT)
+    script = load_script("sources")
+    done = await read_script(shell, script, args=tuple(sources), deadline_s=_DEADLINE_S)
+    said = done.stdout.decode("utf-8", "replace").splitlines()
+    if done.exit_status != 0 or len(said) != len(sources) + 1 or said[-1] != "END":
+        raise ReadFailed(f"host {shell.host}: it did not say what the sources of mounts are", code="E_HOST_REPLY")
+    for source, word in zip(sources, said, strict=False):
+        if word == "closed":
+            return _refused(effect, source, "it cannot be looked at, so it may be a link to anything", _CLOSED_HINT)
+        if word != "same":
+            return _refused(effect, source, f"by a symbolic link it means {word.removeprefix('else ')}", _REAL_HINT)
+    return None
+
+
+def _refused(effect: CreateContainer, source: str, why: str, hint: str) -> NotDone:
+    message = f"{effect.name} was not created: {source} of the host is not mounted: {why}"
+    return NotDone(_CODE, printable(message), hint)
