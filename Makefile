@@ -6,8 +6,10 @@ UV_VERSION := 0.13.9
 # Tests wait for hosts as much as they compute.
 WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 2 )))
 
+SECONDS ?= 60
+
 .DEFAULT_GOAL := help
-.PHONY: help venv check test demo bench lock clean
+.PHONY: help venv check test demo soak bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +35,9 @@ test: venv ## Every test; the real hosts among them need root on Debian
 
 demo: venv ## The whole tool on real throw-away hosts; on simulated ones where those cannot be had
 	$(BIN)/python -m tests.lab.demo
+
+soak: venv ## Play the simulation with fresh seeds for SECONDS (60) on all cores, and count what was reached
+	$(BIN)/python -m tests.simulate --soak $(SECONDS)
 
 bench: venv ## What it costs beside ssh, Ansible, pyinfra and compose, on the same throw-away hosts
 	$(BIN)/python -m tests.bench

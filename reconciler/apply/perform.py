@@ -59,7 +59,7 @@ async def perform(
     """
     one = _Tries(effect, step=step, lane=lane, means=means, progress=progress, fresh=fresh)
     outcome = await persist(one.attempt, again=one.worth_another, clock=means.clock, interrupt=means.interrupt)
-    return Performed(outcome, one.count)
+    return Performed(one.without_hope(outcome), one.count)
 
 
 class _Tries:
@@ -86,6 +86,12 @@ class _Tries:
         if isinstance(outcome, Unknown) and isinstance(self._effect, Repeatable):
             return patience_for(self._effect, NO_REPLY)
         return None
+
+    def without_hope(self, outcome: Outcome) -> Outcome:
+        """Take a last "no" for what it is worth where an earlier try was not answered: that one may have happened."""
+        if self._in_doubt and isinstance(self._effect, Repeatable) and isinstance(outcome, NotDone):
+            return Unknown(f"{outcome.message}; and an earlier try was not answered")
+        return outcome
 
     async def attempt(self) -> Outcome:
         """Send the effect once. The journal gets what the answer means, after looking where that was needed."""

@@ -16,6 +16,7 @@ from reconciler.plan.basis import stale_reads
 from reconciler.plan.case import held_back
 from reconciler.plan.classify import classify
 from reconciler.plan.header import headed
+from reconciler.plan.moves import proofs
 from reconciler.plan.order import order
 from reconciler.plan.request import PlanRequest, Selection
 from reconciler.plan.world import lay_out
@@ -37,6 +38,7 @@ def plan(desired: Desired, observed: Observed, records: Records, request: PlanRe
     """
     world = lay_out(desired, observed, records, request)
     verdicts = {place: classify(world, place) for place in world.places()}
+    verdicts |= proofs(world, verdicts)
     covered = {
         place: verdict
         for place, verdict in verdicts.items()

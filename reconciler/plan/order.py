@@ -7,6 +7,7 @@ import msgspec
 from reconciler.model.plan import Action, Bucket, Held, Verb
 from reconciler.plan.assessment import Trouble
 from reconciler.plan.case import held_back
+from reconciler.plan.moves import after_move, moves_to
 from reconciler.plan.world import Place, World
 
 _RANK = {Verb.FORGET: 0, Verb.ADOPT: 1}
@@ -45,7 +46,7 @@ def order(world: World, actions: list[Action], *, settled: frozenset[str]) -> Or
         ]
         actions = [action for action in actions if action.id not in stuck]
     ready = [
-        _only_planned(action, ids) if (moved := _moves_to(world, action)) is None else _after_move(action, moved, ids)
+        _only_planned(action, ids) if (moved := moves_to(world, action)) is None else after_move(action, moved, ids)
         for action in actions
     ]
     return Ordered(tuple(_sorted(ready)), tuple(held))
@@ -57,28 +58,11 @@ def _stuck(world: World, action: Action, *, reliable: set[str] | frozenset[str])
     if needed is not None:
         message = f"it depends on {needed}, which is held back, unknown or not selected"
         return Trouble("DependencyHeld", message, "select it too, or see why it is held back")
-    moved = _moves_to(world, action)
+    moved = moves_to(world, action)
     if moved is not None and moved.action_id not in reliable:
         message = f"it moves to {moved.host}, where it is not made and ready yet, nor made by this plan"
         return Trouble("MoveBlocked", message, f"select {moved.host} too, or see why it is held back there")
     return None
-
-
-def _moves_to(world: World, action: Action) -> Place | None:
-    """Give where a sandbox goes that ends here because its spec now names another host."""
-    if action.bucket not in (Bucket.REMOVED, Bucket.ORPHAN):
-        return None
-    if action.sandbox in world.request.destroying:
-        return None
-    want = world.desired.sandboxes.get(action.sandbox)
-    return Place(want.host, want.name) if want is not None else None
-
-
-def _after_move(action: Action, moved: Place, ids: set[str]) -> Action:
-    note = f"moves to {moved.host}; data is not moved"
-    after = (moved.action_id,) if moved.action_id in ids else ()
-    removes = action.removes and action.bucket is not Bucket.REMOVED
-    return msgspec.structs.replace(action, after=after, removes=removes, notes=(note, *action.notes))
 
 
 def _only_planned(action: Action, ids: set[str]) -> Action:

@@ -20,7 +20,7 @@ from reconciler.plan.compare import where_said
 from reconciler.plan.intent import same_intent
 from reconciler.plan.placed import own_files
 from reconciler.plan.runs import run_id
-from reconciler.plan.steps import Work, lower, prove
+from reconciler.plan.steps import Work, lower
 from reconciler.plan.suspension import suspension
 
 _EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - compared with, never bound to
@@ -45,38 +45,8 @@ def classify_wanted(case: Case, want: SandboxDesired) -> Verdict:
     if assessment.trouble is not None:
         return case.hold(Bucket.HELD, assessment.trouble)
     if bucket is Bucket.MATCHING:
-        return _prove_ready(case, want) if _is_moving(case) else case.settle(bucket)
+        return case.settle(bucket)
     return _change(case, want, assessment, bucket)
-
-
-def _is_moving(case: Case) -> bool:
-    """Tell whether another host still has the sandbox, which may go only once this one was seen to be ready."""
-    run = case.holding.run
-    if run and case.world.records.ready.get(case.place.sandbox) == run:
-        return False
-    return any(host != case.place.host for host in case.world.standing.get(case.place.sandbox, ()))
-
-
-def _prove_ready(case: Case, want: SandboxDesired) -> Action:
-    """Wait until the sandbox is ready, and change nothing: its old place is given up for it."""
-    text = "moved here, and not seen to be ready yet"
-    marker = case.holding.marker
-    return Action(
-        id=case.place.action_id,
-        sandbox=want.name,
-        uid=want.uid,
-        host=case.place.host,
-        verb=Verb.UPDATE,
-        bucket=Bucket.MATCHING,
-        cause=Cause(text, want.at),
-        steps=prove(want, fleet=case.world.desired.fleet, action=case.place.action_id),
-        generation=marker.generation if marker is not None else 0,
-        run=case.holding.run,
-        intent=want.intent,
-        revision=marker.revision if marker is not None else case.world.request.revision,
-        keys=tuple(str(resource.key) for resource in want.resources),
-        profile=want.profile,
-    )
 
 
 def _bucket(case: Case, assessment: Assessment) -> Bucket:

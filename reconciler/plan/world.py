@@ -36,7 +36,6 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         remembered: the records, by uid and host.
         holdings: what each answering host holds, sorted by ownership.
-        standing: by sandbox, the answering hosts that hold anything of it.
         bound: what `${host.…}` means on each answering host.
         host_troubles: why nothing may be done on a host that did answer.
     """
@@ -47,7 +46,6 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     remembered: dict[str, dict[str, Record]]
     request: PlanRequest
     holdings: dict[str, HostHoldings]
-    standing: dict[str, list[str]]
     bound: dict[str, dict[str, str]]
     host_troubles: dict[str, Trouble]
 
@@ -99,11 +97,6 @@ def lay_out(desired: Desired, observed: Observed, records: Records, request: Pla
     """Sort every answer by ownership and judge every host."""
     answers = {name: state for name, state in sorted(observed.hosts.items()) if isinstance(state, Reachable)}
     holdings = {name: sort_view(state.view, fleet=desired.fleet) for name, state in answers.items()}
-    standing: defaultdict[str, list[str]] = defaultdict(list)
-    for host, held in holdings.items():
-        for sandbox, holding in held.sandboxes.items():
-            if holding.exists:
-                standing[sandbox].append(host)
     remembered: defaultdict[str, dict[str, Record]] = defaultdict(dict)
     made_on: defaultdict[str, list[Record]] = defaultdict(list)
     for record in records.sandboxes:
@@ -126,7 +119,6 @@ def lay_out(desired: Desired, observed: Observed, records: Records, request: Pla
         remembered=dict(remembered),
         request=request,
         holdings=holdings,
-        standing=dict(standing),
         bound={name: state.view.identity.bindings for name, state in answers.items()},
         host_troubles=troubles,
     )

@@ -40,10 +40,14 @@ def _made_by(folder: Path, pass_id: str) -> Iterator[tuple[str, Record]]:
         plan = msgspec.json.decode((folder / PASSES / pass_id / PLAN_FILE).read_bytes(), type=Plan)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return
-    last = {line.step: line for line in read_lines(folder, pass_id)}
+    lines = list(read_lines(folder, pass_id))
+    last = {line.step: line for line in lines}
+    # A try that was sent and never answered may have happened, whatever a later one was told.
+    maybe_done = {line.step for line in lines if line.moment == "after" and line.outcome != "not_done"}
+    maybe_done |= {step for step, line in last.items() if line.moment == "before"}
     for action in plan.actions:
         begun = [last[step.id] for step in action.steps if step.id in last]
-        if action.verb not in _ENDING and any(line.outcome != "not_done" for line in begun):
+        if action.verb not in _ENDING and maybe_done.intersection(line.step for line in begun):
             yield plan.fleet, _record(action, plan, begun)
 
 

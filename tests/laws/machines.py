@@ -127,7 +127,8 @@ class Machines:
         """Plan and carry out; everything must succeed."""
         made = self.plan(desired, **over)
         self.carry_out(desired, made)
-        assert [item.message for item in self.over.actions if item.end != "done"] == []
+        undone = [item.message for item in self.over.actions if item.end != "done"]
+        assert not undone, undone
         return made
 
     def settle(self, desired: Desired, *, passes_max: int = 4) -> Plan:
@@ -136,7 +137,8 @@ class Machines:
             if not self.apply(desired).actions:
                 break
         made = self.plan(desired)
-        assert [(action.id, action.verb, action.cause.text) for action in made.actions] == []
+        left = [(action.id, action.verb, action.cause.text) for action in made.actions]
+        assert not left, left
         return made
 
     def _act(self, action: Action, secrets: dict[str, str]) -> ActionEnded:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from reconciler.model import labels as label
+from reconciler.model.effect import CreateContainer, Effect, Existing
 from reconciler.model.marker import MARKER_NAME
 from reconciler.model.names import DerivedName, sandbox_uid
 from tests.simulate import catalogue
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 MID_PASS = 0.03
 """How often, at a call to a host, somebody does something just then; times the rate of that person."""
+
+
+RACES = 0.03  # times the rate of that person
 
 
 class Actors:
@@ -39,6 +43,36 @@ class Actors:
             rate = play.weather[who] * play.weather.rates.get("mid_pass", 1.0)
             if rate > 0.0 and dice.random() < rate * MID_PASS:
                 act(dice)
+
+    def race(self, machine: Machine, effect: Effect) -> None:
+        """Let somebody be faster than an effect that is on its way: take its name, its target, or its target's name."""
+        play, target = self._play, getattr(effect, "target", None)
+        dice = play.dice("races")
+        who = "adversary" if isinstance(effect, CreateContainer) else "user"
+        rate = play.weather[who] * play.weather.rates.get("mid_pass", 1.0)
+        if rate <= 0.0 or dice.random() >= rate * RACES:
+            return
+        seen = machine.world.containers.get(target.full_id) if isinstance(target, Existing) else None
+        if isinstance(effect, CreateContainer) and machine.world.by_name(effect.name) is None:
+            inherited = {**effect.labels, label.PREFIX + "attempt": "copied"}
+            if dice.random() < 0.5:
+                machine.plant(effect.name, deed="squat")
+            else:
+                machine.world.add_image("committed/race:1", labels=inherited)
+                machine.plant(effect.name, image="committed/race:1", labels=inherited, deed="copied")
+        elif seen is not None and machine.is_ours(seen):
+            if dice.random() < 0.5:
+                machine.world.rename(seen.full_id, f"mine-{machine.world.fresh_number()}")
+                machine.disown(seen.full_id)
+                machine.deeds.add("rename")
+            else:
+                machine.world.drop(seen.full_id)
+                machine.plant(seen.name, deed="squat", running=False)
+            machine.touched_s = play.now_s
+        else:
+            return
+        play.tally[f"deed/race_{effect.__struct_config__.tag}"] += 1
+        play.trace.add(who, f"{machine.name} is faster than {effect.__struct_config__.tag}")
 
     def act(self) -> None:
         """Let everybody do something between two passes."""
@@ -73,6 +107,8 @@ class Actors:
         machine = self._play.machines[dice.choice(self._play.hosts)]
         kind = dice.choice(sorted(_PLANTS))
         name = dice.choice(catalogue.NAMES[:6])
+        if kind in _LABELLED and not self._play.weather.hits("labels", self._play.dice("labels")):
+            return
         if _PLANTS[kind](machine, name, dice):
             self._play.tally[f"deed/{kind}"] += 1
             self._play.trace.add("enemy", f"{machine.name} {kind} {name}")
@@ -86,10 +122,13 @@ class Actors:
             return
         play = self._play
         files = _status_files(folder)
+        play.written.clear()
+        play.known_to = {known for known in play.known_to if known[0] != folder}
         play.fault(kind, controller.name, "")
         for one in play.controllers:
             if one.folder == folder:
                 one.generations.clear()
+                one.disk.cache.forget()
         for machine in play.machines.values():
             machine.deeds.add("status")
         if kind == "status_lost":
@@ -358,3 +397,4 @@ _PLANTS: dict[str, Callable[[Machine, str, random.Random], bool]] = {
     "same_network": _same_network,
     "stray_path": _stray_path,
 }
+_LABELLED = frozenset({"copied_labels", "copied_to_other", "labelled_image"})

@@ -13,15 +13,23 @@ from reconciler.apply.ports import Interrupt, Observer
 from reconciler.errors import GuardRefused, Locked, ReconcilerError
 from reconciler.model.desired import Desired, HostDesired
 from reconciler.model.observed import Observed
-from reconciler.model.outcome import ActionEnded
-from reconciler.model.plan import Action, Plan
+from reconciler.model.outcome import ActionEnded, StepEnded
+from reconciler.model.plan import Action, Plan, Step
 from reconciler.model.record import Records
 from reconciler.model.status import SandboxStatus
 from reconciler.passes import Answer, Passed, Planned, Question, Setting, apply_pass, plan_pass
 from reconciler.plan import PlanRequest, Selection, plan
 from reconciler.record.store import StatusStore
-from tests.simulate import catalogue, disk, oracles
+from tests.simulate import catalogue, disk, oracles, plans
 from tests.simulate.clocks import SimClock
+from tests.simulate.honesty import (
+    Ledger,
+    i09_power_takes_nothing_promised,
+    i19_done_is_true,
+    is_status_file,
+    promise_what_is_written,
+    step_begins,
+)
 from tests.simulate.host import SimHost
 from tests.simulate.watch import Violated
 
@@ -31,6 +39,9 @@ if TYPE_CHECKING:
 
 CURRENT: contextvars.ContextVar[Controller | None] = contextvars.ContextVar("controller", default=None)
 """Which controller's code runs: its tasks inherit it."""
+
+
+TICK_S = 0.001
 
 
 class Killed(BaseException):
@@ -79,21 +90,28 @@ class Controller:
 
     Attributes:
         blurred: hosts of which it was shown the past in this pass.
+        unheard: hosts whose last look in this pass gave nothing, or not all.
+        fresh: what was planned last in this pass.
+        ledger: what this pass, which began at `began_s`, began to do, and what it said became of it.
         lingers_s: how long hosts keep the lock of a dead one.
     """
 
-    def __init__(self, play: Play, name: str, folder: Path) -> None:
+    def __init__(self, play: Play, name: str, folder: Path, cache: disk.Cache) -> None:
         self.play = play
         self.name = name
         self.folder = folder
         self.clock = SimClock()
-        self.disk = disk.Disk()
+        self.disk = disk.Disk(cache)
         self.disk.before = self._before_disk
-        self.disk.renamed = lambda path: oracles.i09_status_is_whole(play, self, path)
+        self.disk.renamed = self._put_in_place
         self.disk.removed = self._forget
         self.dead = False
         self.lingers_s = 0.0
         self.blurred: set[str] = set()
+        self.unheard: set[str] = set()
+        self.fresh: Plan | None = None
+        self.ledger = Ledger()
+        self.began_s = 0.0
         self.refused_removals: int | None = None
         self.passes = 0
         self.generations: dict[str, int] = {}
@@ -142,8 +160,15 @@ class Controller:
             self.play.tally["fault/kill_at_point"] += 1
             self.die(f"at {name} on {host}")
 
-    def _forget(self, path: Path) -> None:
+    def _put_in_place(self, path: Path, old: bytes | None) -> None:
+        if is_status_file(path):
+            self.play.written.setdefault(path, [old]).append(path.read_bytes())
+        oracles.i09_status_is_whole(self.play, self, path)
+
+    def _forget(self, path: Path, old: bytes) -> None:
         """Forget what a status file said that is gone."""
+        if is_status_file(path):
+            self.play.written.setdefault(path, [old]).append(None)
         if path.parent.name == "sandboxes":
             self.generations.pop(path.stem, None)
             self.statuses.pop(path.stem, None)
@@ -152,20 +177,21 @@ class Controller:
 
     def reader(self, host: HostDesired) -> SimHost:
         """Open a host for reading."""
-        return SimHost(self.play.machines[host.name], self)
+        return SimHost(self.play.machine_of(host.name), self, name=host.name)
 
     def host(self, host: HostDesired) -> SimHost:
         """Open a host for changing."""
-        return SimHost(self.play.machines[host.name], self)
+        return SimHost(self.play.machine_of(host.name), self, name=host.name)
 
     # One pass --------------------------------------------------------------------------------------------------------
 
     async def run(self, errand: Errand, revision: Revision) -> Ended:
         """Do one pass; whatever it raises that is not an error of ours is a failure of the run."""
         self._errand, self.points, self._operations, self.dead = errand, 0, 0, False
-        self.blurred = set()
+        self.blurred, self.unheard, self.fresh, self.ledger = set(), set(), None, Ledger()
         self.passes += 1
-        started_s = self.play.now_s
+        await asyncio.sleep(TICK_S)  # so that nothing that happened before this pass bears its time
+        started_s = self.began_s = self.play.now_s
         desired = self.play.editor.desired(revision)
         interrupt = Interrupt()
         self.play.trace.add(self.name, f"{errand.kind} r{revision.number} {_words(errand)}")
@@ -179,7 +205,10 @@ class Controller:
         for timer in timers:
             timer.cancel()
         if errand.power and ended.killed:
-            self.disk.lose_power(self.folder)
+            self.disk.lose_power(self.folder, dice=self.play.dice("power"))
+            i09_power_takes_nothing_promised(self.play, self)
+        elif ended.passed is not None:
+            promise_what_is_written(self.play, self)
         self.last_passed = ended.passed
         oracles.look_at_ended(self.play, self, ended, started_s=started_s)
         self._note(ended)
@@ -251,8 +280,8 @@ class Controller:
         )
 
         def planner(desired: Desired, observed: Observed, records: Records, request: PlanRequest) -> Plan:
-            made = plan(desired, observed, records, request)
-            oracles.look_at_plan(self.play, self, made, (desired, observed, records, request))
+            made = self.fresh = plan(desired, observed, records, request)
+            plans.look_at_plan(self.play, self, made, (desired, observed, records, request))
             return made
 
         return Question(
@@ -296,6 +325,12 @@ class _Watcher(Observer):
 
     def point(self, name: str, *, host: str, step: str) -> None:  # noqa: ARG002 - the observer's signature
         self._controller.at_point(name, host)
+
+    def step_started(self, action: Action, step: Step) -> None:
+        step_begins(self._controller.play, self._controller, action, step)
+
+    def step_ended(self, action: Action, ended: StepEnded) -> None:
+        i19_done_is_true(self._controller.play, self._controller, action, ended)
 
     def action_started(self, action: Action) -> None:
         self._controller.play.tally[f"verb/{action.verb}"] += 1

@@ -34,12 +34,17 @@ _EXCUSES: dict[str, frozenset[str]] = {
     "HostIdentity": frozenset({"host_replaced", "twins"}),
     "PathTaken": frozenset({"never"}),
     "PortTaken": frozenset({"never"}),
+    "Orphan": frozenset({"status", "twins", "rename"}),
+    "SecondCopy": frozenset({"status", "twins", "rename"}),
 }
 """What people must have done to a host so that something there may be held back for this reason."""
 
 _RUN = re.compile(r"run-\w+-[0-9a-f]{8}")
 _BY_SPEC = {"Protected": "protected", "DriftReported": "report"}
-_ALWAYS = {"Orphan", "SecondCopy", "TooYoung", "InGrace", "DependencyHeld", "MoveBlocked"}
+_UNKNOWN_TO_RECORDS = {"Orphan", "SecondCopy"}
+_FORGETFUL = ("late", "duplicate", "partial", "stale")
+"""Faults after which something of ours may stand where no record can know of it."""
+_ALWAYS = {"TooYoung", "InGrace", "DependencyHeld", "MoveBlocked"}
 
 
 class Judge:
@@ -91,7 +96,14 @@ class Judge:
                 getattr(revision.wishes[name], flag) for revision in self.play.editor.history if name in revision.wishes
             )
             return ever if item.reason == "Protected" else wish is not None and wish.report
+        if item.reason in _UNKNOWN_TO_RECORDS and self._may_be_unknown():
+            return True
         return bool(_EXCUSES.get(item.reason, frozenset()) & machine.deeds)
+
+    def _may_be_unknown(self) -> bool:
+        """Tell whether the records may honestly miss something: made late, or by somebody with records of their own."""
+        apart = len({controller.folder for controller in self.play.controllers}) > 1
+        return apart or any(self.play.tally[f"fault/{kind}"] for kind in _FORGETFUL)
 
     def i08_rest_was_cheap(self, mutations: int, *, limit: int) -> None:
         """I8: coming to rest took no more effects than building everything anew and taking everything else away."""

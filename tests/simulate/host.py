@@ -22,7 +22,6 @@ from reconciler.model.effect import (
     Done,
     Effect,
     Existing,
-    MakeDirectory,
     NotDone,
     Outcome,
     PutMarker,
@@ -32,12 +31,13 @@ from reconciler.model.effect import (
     StopContainer,
     Unknown,
 )
-from reconciler.model.observed import HostView, SeenContainer
+from reconciler.model.observed import HostIdentity, HostView, SeenContainer
 from reconciler.model.probe import Probe, ProbePassed, ProbeResult
 from reconciler.model.text import bind
 from tests.simulate import oracles
 from tests.simulate.clocks import virtual_s
-from tests.simulate.machine import Machine
+from tests.simulate.honesty import handles, i01_nothing_else_is_hit, look_at_own_effect
+from tests.simulate.machine import BOOT_S, Machine
 from tests.simulate.oracles import kind_of
 from tests.simulate.swarm import EFFECT_KINDS
 
@@ -89,9 +89,9 @@ class GrantedLease(MemoryLease):
 class SimHost(MemoryHost):
     """Be a `Host` over a `Machine`, for one controller, until that one dies."""
 
-    def __init__(self, machine: Machine, controller: Controller) -> None:
+    def __init__(self, machine: Machine, controller: Controller, *, name: str | None = None) -> None:
         play = controller.play
-        super().__init__(machine.name, machine.world, sleep=asyncio.sleep, latency_s=play.latency_s)
+        super().__init__(name or machine.name, machine.world, sleep=asyncio.sleep, latency_s=play.latency_s)
         self.machine = machine
         self.controller = controller
         self.script = _Dice(self)
@@ -134,9 +134,16 @@ class SimHost(MemoryHost):
             raise self.outage
         self.controller.insist_alive()
 
+    async def identify(self) -> HostIdentity:
+        """Say whose machine answers; until a look has succeeded after it, nothing is known of the host."""
+        self.controller.unheard.add(self.name)
+        return await super().identify()
+
     async def look(self, question: Question, *, now: Callable[[], datetime]) -> HostView:
         """Look once; now and then see the past."""
+        self.controller.unheard.add(self.name)
         await self._ask("look")
+        self.controller.unheard.discard(self.name)
         view = self._look(question, now=now)
         play = self.controller.play
         if self.machine.views and play.weather.pick(("stale",), self.dice):
@@ -152,6 +159,9 @@ class SimHost(MemoryHost):
 
     async def probe(self, probe: Probe, container: str) -> ProbeResult:
         """Ask one probe once, and remember who passed."""
+        if virtual_s() < self.machine.booted_s + BOOT_S:
+            await self._ask("probe")
+            raise ReadFailed(f"host {self.name}: it is still booting", code="E_READ_CUT", transient=True)
         result = await super().probe(probe, container)
         seen = self.world.by_name(container)
         if isinstance(result, ProbePassed) and seen is not None:
@@ -163,7 +173,9 @@ class SimHost(MemoryHost):
     async def hold(self, owner: str) -> Lease | Busy:
         """Take the lock, which a broken one grants to everybody."""
         if not self.machine.lock_broken:
-            return await super().hold(owner)
+            held = await super().hold(owner)
+            oracles.i12_locks_are_not_taken_away(self.controller.play, self.machine)
+            return held
         await self._ask("hold")
         token = self.world.fresh_number()
         lock = Lock(owner=owner, since=self.world.now().isoformat(timespec="seconds"), token=token)
@@ -194,6 +206,10 @@ class SimHost(MemoryHost):
     def draw(self, effect: Effect) -> Trouble | None:
         """Draw what becomes of an effect that is about to be sent."""
         play = self.controller.play
+        if play.weather.hits("lock_lost", play.dice("locks")):
+            play.fault("lock_lost", self.name, "")
+            self.world.locks.clear()
+        play.actors.race(self.machine, effect)
         kind = play.weather.pick(EFFECT_KINDS, self.dice)
         if kind is None or self._bound is None:
             return None
@@ -252,11 +268,8 @@ class SimHost(MemoryHost):
         """Do the first half of an effect that has two."""
         world = self.world
         match effect:
-            case PutMarker():
-                folder = f"{effect.base_dir}/{effect.marker.uid}"
-                part: Effect = MakeDirectory(folder, "0700", effect.base_dir)
             case RestartContainer():
-                part = StopContainer(effect.target, effect.grace_s)
+                part: Effect = StopContainer(effect.target, effect.grace_s)
             case CreateContainer() if effect.container.networks and effect.name not in _names(world):
                 bare = replace(effect.container, networks={})
                 part = replace(effect, container=bare)
@@ -274,7 +287,9 @@ class SimHost(MemoryHost):
 
     def _act(self, effect: Effect, *, by: str) -> Outcome:
         self.machine.paths.take()
+        before = handles(self.machine)
         outcome = perform(self.world, effect, base_dir=self._base_dir)
+        i01_nothing_else_is_hit(self.controller.play, self.machine, effect, before)
         if by in {"late", "part"}:
             self.machine.touched_s = virtual_s()
         self._done(effect, outcome, by=by)
@@ -284,7 +299,7 @@ class SimHost(MemoryHost):
         """Note what an effect came to, and let the oracles look at the machine."""
         play = self.controller.play
         self.world.happened.append(Happened(effect=effect, outcome=outcome, by=by))
-        if isinstance(effect, CreateContainer) and isinstance(outcome, Done) and outcome.value:
+        if isinstance(effect, CreateContainer) and isinstance(outcome, Done) and outcome.value and outcome.changed:
             self.machine.made.add(outcome.value)
         changed = isinstance(outcome, Done) and outcome.changed
         play.trace.add(by, f"{self.name} {kind_of(effect)} {_aim(effect)} {_short(outcome)}")
@@ -292,6 +307,8 @@ class SimHost(MemoryHost):
         if changed:
             play.mutations.append((virtual_s(), self.name, effect))
         oracles.look_at_effect(play, self.machine, effect, outcome)
+        if by == self.controller.name:
+            look_at_own_effect(play, self.controller, self.name, effect, outcome)
 
 
 def _names(world: World) -> set[str]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from reconciler.errors import ConnectFailed, HostError
-from reconciler.host.memory.parts import Node
+from reconciler.host.memory.parts import Lock, Node
 from reconciler.host.memory.world import World
 from reconciler.model.observed import HostView, SeenContainer, SeenNetwork
 from tests.simulate import catalogue
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.simulate.play import Play
 
 VIEWS_KEPT = 6
+BOOT_S = 30.0
+"""How long after a reboot no probe can be asked."""
 PRESENT = 0.7
 """How many of the images are on a host already; the others have to be pulled."""
 
@@ -45,6 +47,16 @@ class PathLog(dict[str, Node]):
         return taken
 
 
+class Locks(dict[str, Lock]):
+    """Hold the locks of a machine, and remember whether one was granted while somebody else had it."""
+
+    stolen = False
+
+    def __setitem__(self, base_dir: str, lock: Lock) -> None:
+        self.stolen = self.stolen or base_dir in self
+        super().__setitem__(base_dir, lock)
+
+
 class Machine:
     """Be one host.
 
@@ -56,6 +68,7 @@ class Machine:
         views: what earlier looks saw, for looks that are served from the past.
         deeds: what people did to it, by kind, which excuses what is held back for it.
         started_when_passed: by id, when the container had been started that last passed a probe.
+        booted_s: when it was last rebooted: containers are back before they can be asked anything.
         touched_s: when something last happened to it that was not an effect of ours.
         paths: what is written and removed on its disk.
     """
@@ -73,10 +86,13 @@ class Machine:
         self.views: deque[HostView] = deque(maxlen=VIEWS_KEPT)
         self.deeds: set[str] = set()
         self.touched_s = -1.0
+        self.booted_s = -BOOT_S
         self.started_when_passed: dict[str, datetime | None] = {}
         self._furnish(dice)
         self.paths = PathLog(self.world.paths)
         self.world.paths = self.paths
+        self.locks = Locks()
+        self.world.locks = self.locks
 
     def _furnish(self, dice: random.Random) -> None:
         for reference, word in catalogue.image_names():

@@ -19,28 +19,24 @@ from reconciler.errors import GuardRefused, Locked, PlanStale, ReconcilerError, 
 from reconciler.host.memory.host import MemoryLease
 from reconciler.model import labels as label
 from reconciler.model.desired import Desired
-from reconciler.model.digest import canonical_json
 from reconciler.model.effect import (
     CreateContainer,
     Done,
     DropPath,
     Effect,
     Existing,
-    Made,
     Outcome,
-    RemoveContainer,
     RemoveNetwork,
-    RenameContainer,
-    StopContainer,
 )
 from reconciler.model.names import is_full_id, parse_derived, sandbox_uid
-from reconciler.model.observed import HostView, Observed, Reachable, SeenContainer
+from reconciler.model.observed import Observed, SeenContainer
 from reconciler.model.outcome import ActionEnded
-from reconciler.model.plan import Action, Apply, Bucket, Plan, Verb
+from reconciler.model.plan import Action, Bucket, Verb
 from reconciler.model.record import Records
 from reconciler.model.status import FleetStatus, HostStatus, SandboxStatus
-from reconciler.plan import PlanRequest, plan
+from reconciler.plan import PlanRequest
 from tests.simulate import catalogue
+from tests.simulate.honesty import forget_what_ended, i19_synced_is_applied, i22_a_plan_holds_when_it_is_obeyed
 from tests.simulate.loop import VirtualLoop
 from tests.simulate.machine import Machine
 
@@ -68,6 +64,9 @@ def look_at_effect(play: Play, machine: Machine, effect: Effect, outcome: Outcom
 
 def i01_only_ours_is_touched(play: Play, machine: Machine, effect: Effect, outcome: Outcome) -> None:
     """I1: a mutation targets a full id that is truly ours; everything foreign stays bit-identical."""
+    if isinstance(effect, CreateContainer) and isinstance(outcome, Done) and outcome.value:
+        ours = outcome.value in machine.made and outcome.value not in machine.foreign
+        play.demand("I1", ours, f"{machine.name}: {effect.name} is said to be made, and is somebody else's")
     if isinstance(outcome, Done) and outcome.changed:
         target = getattr(effect, "target", None)
         if isinstance(target, Existing):
@@ -129,143 +128,9 @@ def i12_one_holder_acts(play: Play, machine: Machine, lease: MemoryLease | None)
     play.demand("I12", held, f"{machine.name}: an effect without the lock")
 
 
-# On every plan -------------------------------------------------------------------------------------------------------
-
-
-def look_at_plan(play: Play, controller: Controller, made: Plan, inputs: PlanInputs) -> None:
-    """Ask every invariant that a plan could break."""
-    for held in made.held:
-        play.tally[f"held/{held.reason}"] += 1
-    destroying = inputs[3].destroying
-    removals = [action for action in made.actions if action.removes and action.sandbox not in destroying]
-    play.last_removals[controller.name] = len(removals)
-    i06_budget(play, made, inputs, removals)
-    i07_nothing_from_silence(play, made, inputs)
-    i11_names_and_ports_are_unique(play, made)
-    for action in made.actions:
-        i18_destroy_is_last(play, action)
-    if play.dice("purity").random() < PURITY_SHARE:
-        i04_plan_is_pure(play, made, inputs)
-        i17_order_does_not_matter(play, made, inputs)
-
-
-def i06_budget(play: Play, made: Plan, inputs: PlanInputs, removals: list[Action]) -> None:
-    """I6: no plan that may be applied removes more than max(2, 30 %) of what is owned, or of a day's budget."""
-    if made.refused or made.removals_allowed is not None:
-        return
-    _, observed, records, request = inputs
-    owned = _owned(observed, records)
-    percent = 30
-    budget = max(2, sum(owned.values()) * percent // 100)
-    play.demand("I6", len(removals) <= budget, f"{len(removals)} removals of {sum(owned.values())}, allowed {budget}")
-    for host, count in Counter(action.host for action in removals).items():
-        most = max(2, owned[host] * percent // 100)
-        play.demand("I6", count <= most, f"{count} removals of {owned[host]} on {host}")
-    if removals:
-        recent = sum(1 for one in records.removals if (request.now - one.at).total_seconds() < 24 * 3600)
-        most = max(10, (sum(owned.values()) + recent) * percent // 100)
-        play.demand("I6", len(removals) + recent <= most, f"{len(removals)} removals after {recent} within a day")
-    play.demand("I6", not (removals and not inputs[0].sandboxes), "everything is undesired, and removals are planned")
-
-
-def _owned(observed: Observed, records: Records) -> Counter[str]:
-    """Count per host the sandboxes of which anything is there or remembered: never fewer than the product counts."""
-    found: set[tuple[str, str]] = {(one.host, one.sandbox) for one in records.sandboxes}
-    for host, state in observed.hosts.items():
-        if isinstance(state, Reachable):
-            names = [seen.name for seen in state.view.containers] + [seen.name for seen in state.view.networks]
-            parsed = [name for name in map(parse_derived, names) if name is not None]
-            found |= {(host, name.sandbox) for name in parsed if name.fleet == catalogue.FLEET}
-            found |= {(host, seen.marker.sandbox) for seen in state.view.markers if seen.marker is not None}
-    return Counter(host for host, _ in found)
-
-
-def i07_nothing_from_silence(play: Play, made: Plan, inputs: PlanInputs) -> None:
-    """I7: nothing at all is done to a host that did not answer in full, or that is another machine than it was."""
-    _, observed, records, _ = inputs
-    for action in made.actions:
-        if not any(isinstance(step.do, Apply) for step in action.steps):
-            continue
-        state = observed.hosts.get(action.host)
-        play.demand("I7", isinstance(state, Reachable), f"{action.id} is planned, and its host did not answer")
-        known = records.hosts.get(action.host)
-        if isinstance(state, Reachable) and known is not None and known.host_id is not None:
-            identity = state.view.identity
-            same = (identity.host_id, identity.docker_root) == (known.host_id, known.docker_root)
-            play.demand("I7", same, f"{action.id} is planned on another machine than it was")
-
-
-def i11_names_and_ports_are_unique(play: Play, made: Plan) -> None:
-    """I11: no two actions of a plan make a container of one name, or want one fixed port of one host."""
-    names: Counter[tuple[str, str]] = Counter()
-    ports: dict[tuple[str, int], set[str]] = {}
-    for action in made.actions:
-        for step in action.steps:
-            if isinstance(step.do, Apply) and isinstance(step.do.effect, CreateContainer):
-                effect = step.do.effect
-                names[action.host, effect.name] += 1
-                for published in effect.container.ports.values():
-                    if published.host_port is not None:
-                        ports.setdefault((action.host, published.host_port), set()).add(action.id)
-    play.demand("I11", all(count == 1 for count in names.values()), f"names twice: {names}")
-    play.demand("I11", all(len(ids) == 1 for ids in ports.values()), f"ports twice: {ports}")
-
-
-def i18_destroy_is_last(play: Play, action: Action) -> None:
-    """I18: what an action replaces is stopped only after its replacement was created, and so could be."""
-    created: set[str] = set()
-    replaced = {item.key for item in action.resources if item.verb is Verb.REPLACE}
-    for step in action.steps:
-        if not isinstance(step.do, Apply):
-            continue
-        effect = step.do.effect
-        if isinstance(effect, CreateContainer):
-            name = parse_derived(effect.name)
-            created.add("" if name is None else f"containers/{name.resource}")
-        if isinstance(effect, StopContainer | RemoveContainer) and isinstance(effect.target, Existing):
-            name = parse_derived(effect.target.name)
-            key = "" if name is None or not name.settled else f"containers/{name.resource}"
-            early = key in replaced and key not in created
-            play.demand("I18", not early, f"{action.id} stops {effect.target.name} before its replacement is made")
-        if isinstance(effect, RenameContainer) and isinstance(effect.target, Made):
-            play.demand("I18", bool(created), f"{action.id} renames what it did not make")
-
-
-def i04_plan_is_pure(play: Play, made: Plan, inputs: PlanInputs) -> None:
-    """I4: the same inputs give the same bytes."""
-    again = plan(*inputs)
-    play.demand("I4", canonical_json(made) == canonical_json(again), "planning twice gave two plans")
-
-
-def i17_order_does_not_matter(play: Play, made: Plan, inputs: PlanInputs) -> None:
-    """I17: the order of specs, hosts and of what hosts answer changes no byte of the plan."""
-    desired, observed, records, request = inputs
-    dice = play.dice("purity")
-
-    def mixed(mapping: dict[str, object]) -> dict[str, object]:
-        items = list(mapping.items())
-        dice.shuffle(items)
-        return dict(items)
-
-    def turned(view: HostView) -> HostView:
-        parts: dict[str, object] = {}
-        for field in ("containers", "neighbours", "networks", "volumes", "markers"):
-            items = list(getattr(view, field))
-            dice.shuffle(items)
-            parts[field] = tuple(items)
-        return replace(view, **parts)
-
-    hosts = {
-        name: replace(state, view=turned(state.view)) if isinstance(state, Reachable) else state
-        for name, state in mixed(dict(observed.hosts)).items()
-    }
-    shuffled = plan(
-        replace(desired, sandboxes=mixed(dict(desired.sandboxes)), hosts=mixed(dict(desired.hosts))),
-        Observed(hosts=hosts),  # type: ignore[arg-type]  # a mixed mapping has the same values
-        replace(records, sandboxes=tuple(reversed(records.sandboxes))),
-        request,
-    )
-    play.demand("I17", canonical_json(made) == canonical_json(shuffled), "another order gave another plan")
+def i12_locks_are_not_taken_away(play: Play, machine: Machine) -> None:
+    """I12: a host's lock is granted to nobody while another holds it."""
+    play.demand("I12", not machine.locks.stolen, f"{machine.name}: its lock was granted twice")
 
 
 # After every pass ----------------------------------------------------------------------------------------------------
@@ -275,6 +140,8 @@ def look_at_ended(play: Play, controller: Controller, ended: Ended, *, started_s
     """Ask every invariant that a whole pass could break."""
     i14_passes_end(play, controller, started_s=started_s)
     i15_errors_are_ours(play, ended)
+    i22_a_plan_holds_when_it_is_obeyed(play, controller, ended)
+    forget_what_ended(play, ended)
     if ended.passed is not None:
         i16_ready_was_probed(play, controller, started_s=started_s)
         for action in ended.passed.planned.plan.actions:
@@ -304,6 +171,7 @@ def i09_status_is_whole(play: Play, controller: Controller, path: Path) -> None:
         before = controller.generations.get(status.name, 0)
         back = status.generation < before and not controller.has_been_blurred
         play.demand("I9", not back, f"{path.name} went from generation {before} back to {status.generation}")
+        i19_synced_is_applied(play, controller, status)
         controller.generations[status.name] = status.generation
         controller.statuses[status.name] = status
 
@@ -354,21 +222,23 @@ def i16_ready_was_probed(play: Play, controller: Controller, *, started_s: float
     last = controller.last_passed
     if last is None:
         return
-    for item in last.planned.plan.matched:
-        if item.bucket is not Bucket.MATCHING:
-            continue
-        status = controller.statuses.get(item.sandbox)
-        machine = play.machines[item.host]
-        disturbed = machine.touched_s >= started_s or item.host in controller.blurred
-        if status is None or disturbed or not _is_ready(status) or status.host != item.host:
+    ended = () if last.ended is None else last.ended.actions
+    done = {one.id for one in ended if one.end == "done"}
+    settled = [(one.sandbox, one.host) for one in last.planned.plan.matched if one.bucket is Bucket.MATCHING]
+    settled += [(one.sandbox, one.host) for one in last.planned.plan.actions if one.id in done]
+    for sandbox, host in settled:
+        status = controller.statuses.get(sandbox)
+        machine = play.machines[host]
+        disturbed = machine.touched_s >= started_s or host in controller.blurred
+        if status is None or disturbed or not _is_ready(status) or status.host != host:
             continue
         for instance in status.instances:
             seen = machine.world.containers.get(instance.full_id)
-            if seen is None or instance.resource in _optional(play, item.sandbox):
+            if seen is None or instance.resource in _optional(play, sandbox):
                 continue
             probed = machine.started_when_passed.get(instance.full_id)
             play.demand("I16", probed is not None and probed == seen.live.started_at,
-                        f"{item.sandbox} is Ready, and {seen.name} was not probed since it started")  # fmt: skip
+                        f"{sandbox} is Ready, and {seen.name} was not probed since it started")  # fmt: skip
 
 
 def _is_ready(status: SandboxStatus) -> bool:

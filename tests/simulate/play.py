@@ -12,13 +12,16 @@ from tests.simulate import catalogue
 from tests.simulate.actors import Actors
 from tests.simulate.clocks import virtual_s
 from tests.simulate.controller import CURRENT, Controller
-from tests.simulate.disk import Disk
+from tests.simulate.disk import Cache, Disk
 from tests.simulate.editor import Editor
 from tests.simulate.host import SimHost
 from tests.simulate.machine import Machine
 from tests.simulate.swarm import Swarm
 from tests.simulate.trace import Tally, Trace
 from tests.simulate.watch import Violated
+
+NEIGHBOURS = (0, 0, 0, 12)
+"""How many containers of other people a host has from the beginning."""
 
 
 class Play:
@@ -29,6 +32,9 @@ class Play:
         mutations: every effect that changed a host: when, where, what.
         left_behind: files of sandboxes that no spec names any more, in the end.
         last_removals: per controller, how many removals its last plan held.
+        routes: hosts whose address leads to another one's machine for now.
+        known_to: what the records of a status folder must know: that folder, a host, a sandbox that was made there.
+        written: what each status file may hold after a loss of power: what the last whole pass left, and all since.
     """
 
     def __init__(self, seed: int, *, swarm: Swarm, folder: Path) -> None:
@@ -42,6 +48,10 @@ class Play:
         self.latency_s = shape.choice((0.0, 0.02, 0.2, 1.0))
         self.steps = shape.choice((2, 3, 4, 6))
         self.machines = {name: Machine(name, self.dice(f"machine {name}")) for name in self.hosts}
+        for name, machine in self.machines.items():
+            dice = self.dice(f"neighbours {name}")
+            for number in range(dice.choice(NEIGHBOURS)):
+                machine.plant(f"neighbour-{number}")
         self.editor = Editor(
             self.dice("editor"),
             self.hosts,
@@ -50,17 +60,24 @@ class Play:
         )
         names = ("A", "B") if swarm["two_controllers"] or swarm["lock_broken"] else ("A",)
         shared = shape.random() < 0.5
-        self.controllers = [Controller(self, name, folder / ("status" if shared else name)) for name in names]
+        caches = {name: Cache() for name in names}
+        self.controllers = [
+            Controller(self, name, folder / ("status" if shared else name), caches["A" if shared else name])
+            for name in names
+        ]
         self.actors = Actors(self)
         self.mutations: list[tuple[float, str, Effect]] = []
         self.last_removals: dict[str, int] = {}
         self.violation: Violated | None = None
-        self.idle_disk = Disk()
+        self.idle_disk = Disk(Cache())
         self.kill_last_at: int | None = None
         self.from_empty = False
         self.state: dict[str, str] = {}
         self.points = 0
         self.left_behind: set[str] = set()
+        self.routes: dict[str, str] = {}
+        self.written: dict[Path, list[bytes | None]] = {}
+        self.known_to: set[tuple[Path, str, str]] = set()
 
     def dice(self, name: str) -> random.Random:
         """Give the dice of one part of the run: each part has its own, so that one does not disturb another."""
@@ -68,6 +85,10 @@ class Play:
         if found is None:
             found = self._dice[name] = random.Random(f"{self.seed} {name}")  # noqa: S311 - reproducible on purpose
         return found
+
+    def machine_of(self, host: str) -> Machine:
+        """Give the machine that a host's address leads to."""
+        return self.machines[self.routes.get(host, host)]
 
     @property
     def now_s(self) -> float:

@@ -149,6 +149,7 @@ async def _step(play: Play, dice: random.Random) -> None:
     if play.from_empty:
         return
     _break_machines(play, dice)
+    _lead_astray(play)
     for controller in play.controllers:
         _break_controller(play, controller, dice)
     errands = [(controller, _draw_errand(play, controller, dice)) for controller in play.controllers]
@@ -186,6 +187,7 @@ def _break_machines(play: Play, dice: random.Random) -> None:
         if play.weather.hits("reboot", dice):
             play.fault("reboot", machine.name, "")
             _reboot(world)
+            machine.booted_s = play.now_s
             machine.remember_foreign(play.now_s)
         if play.weather.hits("host_clock", dice):
             machine.clock.off_s = dice.uniform(-86_400, 86_400)
@@ -194,6 +196,18 @@ def _break_machines(play: Play, dice: random.Random) -> None:
             play.fault("host_replaced", machine.name, "")
             machine.deeds.add("host_replaced")
             world.docker_root = "/mnt/docker" if world.docker_root == "/var/lib/docker" else "/var/lib/docker"
+
+
+def _lead_astray(play: Play) -> None:
+    """Let the address of one host lead to another one's machine for one step."""
+    play.routes = {}
+    dice = play.dice("twins")
+    if len(play.hosts) > 1 and play.weather.hits("twins", dice):
+        there, astray = dice.sample(play.hosts, 2)
+        play.routes = {astray: there}
+        play.fault("twins", astray, f"leads to {there}")
+        for name in (there, astray):
+            play.machines[name].deeds.add("twins")
 
 
 def _reboot(world: World) -> None:
@@ -247,6 +261,7 @@ async def _heal(play: Play) -> None:
     """Stop everything that goes wrong and everybody who acts, and let pass what is still to come."""
     play.trace.add("heal", "")
     play.weather = Swarm({})
+    play.routes = {}
     for machine in play.machines.values():
         machine.outage = None
         machine.lock_broken = False

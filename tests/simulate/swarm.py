@@ -40,10 +40,18 @@ STEP_KINDS = (
 )
 """What may happen to a whole step, or to a machine."""
 
-KINDS = (*EFFECT_KINDS, *LOOK_KINDS, *STEP_KINDS)
+LATER_KINDS = ("lock_lost", "twins")
+"""Drawn after everything else, so that the seeds that were found before these were known still draw the same."""
 
-WORKLOAD = ("edit", "user", "adversary")
-"""What people do: no faults, so a run without faults has them too. `mid_pass` 0 keeps them out of passes."""
+_FIRST_KINDS = (*EFFECT_KINDS, *LOOK_KINDS, *STEP_KINDS)
+KINDS = (*_FIRST_KINDS, *LATER_KINDS)
+
+WORKLOAD = ("edit", "user", "adversary", "labels")
+"""What people do: no faults, so a run without faults has them too. `mid_pass` 0 keeps them out of passes.
+
+`labels` says how often the adversary, about to plant something with copied labels, does so: each such thing holds a
+sandbox back for the rest of the run, so that with many of them little else is ever tried.
+"""
 
 _RATES = {
     **dict.fromkeys(EFFECT_KINDS, (0.01, 0.12)),
@@ -51,8 +59,11 @@ _RATES = {
     **dict.fromkeys(STEP_KINDS, (0.05, 0.4)),
     "lock_broken": (1.0, 1.0),
     "host_replaced": (0.01, 0.05),
+    "lock_lost": (0.02, 0.1),
+    "twins": (0.2, 0.6),
 }
 _ONE_ONLY = 0.2
+_LATER = 0.12
 
 
 class Swarm:
@@ -90,12 +101,14 @@ class Swarm:
 def draw_swarm(dice: random.Random) -> Swarm:
     """Draw which faults are on, and what people do."""
     if dice.random() < _ONE_ONLY:
-        chosen = [dice.choice(KINDS)]
+        chosen = [dice.choice(_FIRST_KINDS)]
     else:
         share = dice.choice((0.0, 0.15, 0.3, 0.6))
-        chosen = [kind for kind in KINDS if dice.random() < share]
+        chosen = [kind for kind in _FIRST_KINDS if dice.random() < share]
     rates = {kind: dice.uniform(*_RATES[kind]) for kind in chosen}
-    rates |= {kind: dice.choice((0.0, 0.1, 0.3, 0.8)) for kind in WORKLOAD}
+    rates |= {kind: dice.choice((0.0, 0.1, 0.3, 0.8)) for kind in ("edit", "user", "adversary")}
+    rates["labels"] = dice.choice((0.0, 0.0, 0.05, 0.25))
+    rates |= {kind: dice.uniform(*_RATES[kind]) for kind in LATER_KINDS if dice.random() < _LATER}
     return Swarm(rates)
 
 

@@ -86,7 +86,6 @@ def test_simulate_the_same_end_without_faults_and_from_nothing(chunk: int) -> No
     assert compared > 20
 
 
-@pytest.mark.xfail(strict=True, reason="open: files that a spec no longer names stay on the host, secrets included")
 def test_simulate_nothing_is_left_behind_of_files_that_no_spec_names() -> None:
     assert not play_seed(500_026, swarm=_edits).left_behind
 
