@@ -52,7 +52,7 @@ class Doors(Protocol):
         """Open a host that effects may be sent to."""
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True):
+class PassAsked(msgspec.Struct, frozen=True, kw_only=True):
     """Ask for one pass.
 
     Attributes:
@@ -124,7 +124,7 @@ def refusal(made: Plan) -> GuardRefused:
     return GuardRefused("refused: " + "; ".join(reasons), hint=hint, code="E_BUDGET")
 
 
-async def plan_pass(question: Question, *, store: StatusStore, doors: Doors, clock: Clock) -> Planned:
+async def plan_pass(question: PassAsked, *, store: StatusStore, doors: Doors, clock: Clock) -> Planned:
     """Look at the hosts through readers that cannot mutate, and plan."""
     loaded = _load(store, clock)
     prospect = await _look_and_plan(question, loaded.statuses, doors.reader, clock, with_facts=False)
@@ -132,7 +132,7 @@ async def plan_pass(question: Question, *, store: StatusStore, doors: Doors, clo
     return _planned(prospect, prospect.plan, loaded)
 
 
-async def apply_pass(question: Question, setting: Setting, *, saved: Plan | None = None) -> Passed:
+async def apply_pass(question: PassAsked, setting: Setting, *, saved: Plan | None = None) -> Passed:
     """Hold the status folder, look, plan, ask, apply, and record; apply `saved` instead where one is given.
 
     Raises:
@@ -172,7 +172,7 @@ async def _record(
     planned: Planned,
     ended: PassEnded | None,
     *,
-    question: Question,
+    question: PassAsked,
     setting: Setting,
     sighting: Sighting,
     journal: Journal | None,
@@ -204,7 +204,7 @@ async def _record(
 
 
 async def _look_and_plan(
-    question: Question,
+    question: PassAsked,
     statuses: Statuses,
     connect: Callable[[HostDesired], Reader],
     clock: Clock,
@@ -232,7 +232,7 @@ async def _look_and_plan(
     return _Prospect(sighting=sighting, plan=made)
 
 
-def _hosts_to_ask(question: Question, records: Records) -> frozenset[str] | None:
+def _hosts_to_ask(question: PassAsked, records: Records) -> frozenset[str] | None:
     """Name the hosts that were selected, and those without which their sandboxes cannot be judged.
 
     Those are the hosts of what they depend on, and the new hosts of what moves away from them.
@@ -295,7 +295,7 @@ def _still_good(made: Plan, fresh: Plan, *, was_saved: bool) -> Plan:
 
 
 async def _carry_out(
-    made: Plan, question: Question, sighting: Sighting, setting: Setting, journal: Journal
+    made: Plan, question: PassAsked, sighting: Sighting, setting: Setting, journal: Journal
 ) -> PassEnded:
     from reconciler.apply import apply  # noqa: PLC0415  # a plan carries nothing out
 

@@ -107,7 +107,7 @@ class Sampler:
 
     async def _sample(self) -> HostSnapshot | str:
         try:
-            return await within(self._clock, SAMPLE_LIMIT_S, self._host.facts((), now=self._clock.now))
+            return await within(self._clock, SAMPLE_LIMIT_S, self._host.facts((), now=self._clock.now, with_gpus=False))
         except HostError as error:
             return error.message
         except TimeoutError:

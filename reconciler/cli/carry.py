@@ -19,7 +19,7 @@ from reconciler.cli.progress import JsonStream, Lines, Live
 from reconciler.cli.streams import OutputLost
 from reconciler.errors import GuardRefused, UsageError
 from reconciler.model.plan import AS_ASKED, Bucket
-from reconciler.passes import Answer, Passed, Planned, Question, Setting, apply_pass, refusal
+from reconciler.passes import Answer, PassAsked, Passed, Planned, Setting, apply_pass, refusal
 from reconciler.show import stream
 from reconciler.show.outcome_text import not_ready_page, outcome_page
 from reconciler.show.plan_text import plan_page
@@ -45,7 +45,7 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
     lock_timeout_s: float
 
 
-def carry(ground: Ground, question: Question, manner: Manner, *, saved: Plan | None = None) -> int:
+def carry(ground: Ground, question: PassAsked, manner: Manner, *, saved: Plan | None = None) -> int:
     """Run the pass and give the exit status."""
     observer = _observer(ground, manner)
     with contextlib.ExitStack() as stack:
@@ -70,7 +70,7 @@ def _observer(ground: Ground, manner: Manner) -> Observer:
 
 async def _carry(
     ground: Ground,
-    question: Question,
+    question: PassAsked,
     manner: Manner,
     observer: Observer,
     stack: contextlib.ExitStack,

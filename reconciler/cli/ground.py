@@ -18,7 +18,7 @@ from reconciler.errors import UsageError
 if TYPE_CHECKING:
     from reconciler.model.desired import Desired
     from reconciler.model.record import Records
-    from reconciler.passes import Question
+    from reconciler.passes import PassAsked
     from reconciler.plan import Selection
     from reconciler.record.store import StatusStore
 
@@ -84,13 +84,13 @@ def question_of(
     destroying: frozenset[str] = frozenset(),
     updates_images: bool = False,
     accepted: list[str] | None = None,
-) -> Question:
+) -> PassAsked:
     """Ask for a pass over this ground; `accepted` are commits that a person vouches for."""
     from reconciler.cli.secret_files import read_secrets
-    from reconciler.passes import Question
+    from reconciler.passes import PassAsked
     from reconciler.plan import PlanRequest
 
-    return Question(
+    return PassAsked(
         desired=ground.desired,
         request=PlanRequest(
             now=ground.clock.now(),

@@ -29,7 +29,7 @@ from reconciler.cli.options import (
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
-    from reconciler.passes import Planned, Question
+    from reconciler.passes import PassAsked, Planned
 
 
 def plan(
@@ -84,7 +84,7 @@ def plan(
     return status_of(planned, detailed=detailed_exitcode)
 
 
-async def _plan(ground: Ground, question: Question) -> Planned:
+async def _plan(ground: Ground, question: PassAsked) -> Planned:
     from reconciler.cli.doors import RealDoors
     from reconciler.passes import plan_pass
 

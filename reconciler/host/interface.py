@@ -81,13 +81,19 @@ class Reader(Protocol):
         """Look once, in full. Raises `ReadFailed`; never returns part of an answer."""
 
     async def facts(
-        self, container_ids: tuple[str, ...], *, now: Callable[[], datetime], with_docker_disk: bool = False
+        self,
+        container_ids: tuple[str, ...],
+        *,
+        now: Callable[[], datetime],
+        with_docker_disk: bool = False,
+        with_gpus: bool = True,
     ) -> HostSnapshot:
         """Collect the host's counters; rates are over 200 ms, since the last look where there was one just before.
 
         Raises `ReadFailed`.
 
         What Docker's images, containers and volumes take is asked for only on demand: an engine adds it up for seconds.
+        GPUs need not be asked for: that takes a good part of a second where there are any.
         """
 
     async def find(self, name: str) -> SeenContainer | None:

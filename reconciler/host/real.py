@@ -123,7 +123,12 @@ class DockerReaderHost:
         )
 
     async def facts(
-        self, container_ids: tuple[str, ...], *, now: Callable[[], datetime], with_docker_disk: bool = False
+        self,
+        container_ids: tuple[str, ...],
+        *,
+        now: Callable[[], datetime],
+        with_docker_disk: bool = False,
+        with_gpus: bool = True,
     ) -> HostSnapshot:
         """Collect the host's counters, the first time after a look with what that one told. Raises as `look`."""
         link = await self._reach()
@@ -139,6 +144,7 @@ class DockerReaderHost:
                 docker_root=engine.root,
                 now=now,
                 container_ids=container_ids,
+                gpus=with_gpus,
                 earlier=earlier,
             )
             listed = await read.list_containers() if listed is None else listed

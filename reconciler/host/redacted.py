@@ -54,11 +54,18 @@ class RedactedReader:
             return await self._reader.look(question, now=now)
 
     async def facts(
-        self, container_ids: tuple[str, ...], *, now: Callable[[], datetime], with_docker_disk: bool = False
+        self,
+        container_ids: tuple[str, ...],
+        *,
+        now: Callable[[], datetime],
+        with_docker_disk: bool = False,
+        with_gpus: bool = True,
     ) -> HostSnapshot:
         """Collect the host's counters."""
         with self._redacting():
-            snapshot = await self._reader.facts(container_ids, now=now, with_docker_disk=with_docker_disk)
+            snapshot = await self._reader.facts(
+                container_ids, now=now, with_docker_disk=with_docker_disk, with_gpus=with_gpus
+            )
         return self._redactor.walk(snapshot)
 
     async def find(self, name: str) -> SeenContainer | None:

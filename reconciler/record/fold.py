@@ -24,7 +24,7 @@ from reconciler.model.status import (
 from reconciler.record.accounts import Account, gather, instances_of, starts_of
 from reconciler.record.hosts import fold_hosts
 from reconciler.record.memory import remember, removals_after
-from reconciler.record.verdict import Said, Verdict, judge
+from reconciler.record.verdict import ConditionSaid, Judgement, judge
 
 HISTORY_KEPT = 5
 """A status file is read by people; all of it is in the passes."""
@@ -89,7 +89,9 @@ def records_of(statuses: Statuses) -> Records:
     )
 
 
-def conditions_after(old: Iterable[Condition], said: Iterable[Said], *, now: datetime) -> tuple[Condition, ...]:
+def conditions_after(
+    old: Iterable[Condition], said: Iterable[ConditionSaid], *, now: datetime
+) -> tuple[Condition, ...]:
     """Give conditions their times: the old one while the status stays what it was, `now` when it moves."""
     before = {condition.type: condition for condition in old}
     found: dict[str, Condition] = {}
@@ -148,7 +150,7 @@ def _born(first: Account, plan: Plan) -> SandboxStatus:
 
 
 def _progress(
-    base: SandboxStatus, first: Account, plan: Plan, verdict: Verdict, *, applied: bool
+    base: SandboxStatus, first: Account, plan: Plan, verdict: Judgement, *, applied: bool
 ) -> Mapping[str, object]:
     """Give the fields that say how far the sandbox is; nothing moves while its host does not answer."""
     if first.out_of_sight:

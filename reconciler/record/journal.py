@@ -133,9 +133,11 @@ class Journal:
         if self._closed:
             return
         self._closed = True
-        self._give_up_reserve()
-        for file in (self._events, self._folder, self._root):
-            os.close(file)
+        try:
+            self._give_up_reserve()
+        finally:
+            for file in (self._events, self._folder, self._root):
+                os.close(file)
 
     def _append(self, line: Line) -> None:
         written = msgspec.json.encode(line) + b"\n"

@@ -34,7 +34,7 @@ _NOT_WANTED = (Bucket.LOST_TO_OTHERS, Bucket.RETAINED)
 """Left alone as nobody's: with neither marker nor container, there is nothing that could be as wanted."""
 
 
-class Said(msgspec.Struct, frozen=True):
+class ConditionSaid(msgspec.Struct, frozen=True):
     """Say one condition, before it is known since when."""
 
     type: ConditionType
@@ -43,7 +43,7 @@ class Said(msgspec.Struct, frozen=True):
     message: str
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """Hold the judgement of one sandbox.
 
     `ready` comes first among its conditions; `ready_run` is a run that passed, `proved` says that it did just now.
@@ -51,13 +51,13 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     sync: Sync
     health: Health
-    ready: Said
-    also: tuple[Said, ...] = ()
+    ready: ConditionSaid
+    also: tuple[ConditionSaid, ...] = ()
     ready_run: str = ""
     proved: bool = False
 
 
-def judge(old: SandboxStatus | None, account: Account, *, started_at: datetime | None, repeated: int) -> Verdict:
+def judge(old: SandboxStatus | None, account: Account, *, started_at: datetime | None, repeated: int) -> Judgement:
     """Judge a sandbox by what is said of it on the host that counts.
 
     Args:
@@ -73,11 +73,11 @@ def judge(old: SandboxStatus | None, account: Account, *, started_at: datetime |
         return msgspec.structs.replace(verdict, proved=True)
     if old is not None and old.ready_starts == starts_of(instances_of(account)):
         return verdict
-    ready = Said("Ready", "Unknown", "NotProbed", "a container was started since its probes passed")
+    ready = ConditionSaid("Ready", "Unknown", "NotProbed", "a container was started since its probes passed")
     return msgspec.structs.replace(verdict, ready=ready, health=_health(ready), ready_run="")
 
 
-def _judge(old: SandboxStatus | None, account: Account, *, started_at: datetime | None, repeated: int) -> Verdict:
+def _judge(old: SandboxStatus | None, account: Account, *, started_at: datetime | None, repeated: int) -> Judgement:
     if account.out_of_sight:
         return _out_of_sight(old, account)
     match account.said:
@@ -93,40 +93,47 @@ def _judge(old: SandboxStatus | None, account: Account, *, started_at: datetime 
             assert_never(never)
 
 
-def _out_of_sight(old: SandboxStatus | None, account: Account) -> Verdict:
+def _out_of_sight(old: SandboxStatus | None, account: Account) -> Judgement:
     look = account.look
     why = look.reason if isinstance(look, Unreachable) else _message(account)
     known = "" if old is None else f"; last known: {old.sync}, {old.health}"
-    return Verdict(
+    return Judgement(
         sync="Unknown" if old is None else old.sync,
         health="Unknown" if old is None else old.health,
-        ready=Said("Ready", "Unknown", "HostUnreachable", f"{why}{known}"),
-        also=(Said("Reachable", "False", "HostUnreachable", why), *_kept(old, "Stalled", "Drifted", "Expired")),
+        ready=ConditionSaid("Ready", "Unknown", "HostUnreachable", f"{why}{known}"),
+        also=(
+            ConditionSaid("Reachable", "False", "HostUnreachable", why),
+            *_kept(old, "Stalled", "Drifted", "Expired"),
+        ),
         ready_run="" if old is None else old.ready_run,
     )
 
 
-def _matched(old: SandboxStatus | None, account: Account, matched: Matched, *, started_at: datetime | None) -> Verdict:
+def _matched(
+    old: SandboxStatus | None, account: Account, matched: Matched, *, started_at: datetime | None
+) -> Judgement:
     if matched.bucket is Bucket.EXPIRED:
         return _expired("its ttl has run out; it stays absent until its spec changes")
     if matched.bucket in _NOT_WANTED and not matched.generation and not account.standing:
-        return Verdict(sync="OutOfSync", health="Missing", ready=Said("Ready", "False", "Missing", "it is not there"))
+        return Judgement(
+            sync="OutOfSync", health="Missing", ready=ConditionSaid("Ready", "False", "Missing", "it is not there")
+        )
     passed = _passed(account, started_at=started_at)
     was_ready = old is not None and old.ready_run != "" and old.ready_run == matched.run
     sick = _sick(account)
     if sick is not None:
         ready = sick
     elif account.ended is not None and account.ended.end == "failed":
-        ready = Said("Ready", "False", "ProbeFailed", account.ended.message)
+        ready = ConditionSaid("Ready", "False", "ProbeFailed", account.ended.message)
     elif passed or was_ready:
-        ready = Said("Ready", "True", "ProbesPassed", "its probes passed in this run")
+        ready = ConditionSaid("Ready", "True", "ProbesPassed", "its probes passed in this run")
     elif isinstance(account.look, Reachable) and not account.standing:
         ready = _NOTHING_TO_ASK
     elif old is not None and _ready_of(old).reason == "ProbeFailed":
         ready = _ready_of(old)
     else:
-        ready = Said("Ready", "Unknown", "NotProbed", "as wanted, but no probe has passed in this run yet")
-    return Verdict(
+        ready = ConditionSaid("Ready", "Unknown", "NotProbed", "as wanted, but no probe has passed in this run yet")
+    return Judgement(
         sync="Synced",
         health=_health(ready),
         ready=ready,
@@ -135,38 +142,38 @@ def _matched(old: SandboxStatus | None, account: Account, matched: Matched, *, s
     )
 
 
-def _sick(account: Account) -> Said | None:
+def _sick(account: Account) -> ConditionSaid | None:
     """Name a container that runs and does not work, as Docker sees it."""
     for item in account.standing:
         name, live = item.seen.name, item.seen.live
         if live.health == "unhealthy":
-            return Said("Ready", "False", "ProbeFailed", f"Docker's health check of {name} fails")
+            return ConditionSaid("Ready", "False", "ProbeFailed", f"Docker's health check of {name} fails")
         clock_s = account.look.view.host_clock_epoch_s if isinstance(account.look, Reachable) else 0.0
         if live.keeps_crashing(host_clock_epoch_s=clock_s):
             killed = ", the last time for want of memory" if live.oom_killed else ""
             text = f"{name} ends again and again: restarted {live.restart_count} times{killed}"
-            return Said("Ready", "False", "CrashLoop", text)
+            return ConditionSaid("Ready", "False", "CrashLoop", text)
     return None
 
 
-def _held(old: SandboxStatus | None, account: Account, held: Held) -> Verdict:
-    ready = Said("Ready", "Unknown", "HeldBack", held.message) if old is None else _ready_of(old)
+def _held(old: SandboxStatus | None, account: Account, held: Held) -> Judgement:
+    ready = ConditionSaid("Ready", "Unknown", "HeldBack", held.message) if old is None else _ready_of(old)
     down = _down(account)
     if down is not None and ready.status == "True":
-        ready = Said("Ready", "False", "FieldsDiffer", f"{down}, and it is held back: {held.message}")
+        ready = ConditionSaid("Ready", "False", "FieldsDiffer", f"{down}, and it is held back: {held.message}")
     kept = _kept(old, "Stalled", "Drifted", "Expired")
-    reachable = Said("Reachable", "True", "HostAnswered", "its host answered")
+    reachable = ConditionSaid("Reachable", "True", "HostAnswered", "its host answered")
     ready_run = "" if old is None or ready.status == "False" else old.ready_run
     if held.reason == SUSPENDED:
-        also = (Said("Suspended", "True", "SuspendedBySpec", held.message), reachable, *kept)
+        also = (ConditionSaid("Suspended", "True", "SuspendedBySpec", held.message), reachable, *kept)
         sync: Sync = "Unknown" if old is None else old.sync
-        return Verdict(sync=sync, health="Suspended", ready=ready, also=also, ready_run=ready_run)
+        return Judgement(sync=sync, health="Suspended", ready=ready, also=also, ready_run=ready_run)
     if held.reason == DRIFT_REPORTED:
-        kept = (*_kept(old, "Stalled", "Expired"), Said("Drifted", "True", "FieldsDiffer", held.message))
+        kept = (*_kept(old, "Stalled", "Expired"), ConditionSaid("Drifted", "True", "FieldsDiffer", held.message))
     also = (reachable, *kept)
     if held.reason == ADMISSION_REFUSED:
-        also = (*also, Said("CapacityOK", "False", "HeldBack", held.message))
-    return Verdict(sync="OutOfSync", health=_health(ready), ready=ready, also=also, ready_run=ready_run)
+        also = (*also, ConditionSaid("CapacityOK", "False", "HeldBack", held.message))
+    return Judgement(sync="OutOfSync", health=_health(ready), ready=ready, also=also, ready_run=ready_run)
 
 
 def _down(account: Account) -> str | None:
@@ -179,31 +186,31 @@ def _down(account: Account) -> str | None:
     return None
 
 
-def _pending(old: SandboxStatus | None, account: Account, action: Action) -> Verdict:
+def _pending(old: SandboxStatus | None, account: Account, action: Action) -> Judgement:
     """Judge what a plan would change and nobody has tried to, in this pass."""
     also = [*_reachable(account), *_drifted(action), *_kept(old, "Stalled", "Reconciling")]
     if account.lock_holder is not None:
         also = [item for item in also if item.type not in {"Reconciling", "Stalled"}]
-        also.append(Said("Reconciling", "True", "Locked", f"its host is locked by {account.lock_holder}"))
+        also.append(ConditionSaid("Reconciling", "True", "Locked", f"its host is locked by {account.lock_holder}"))
     if action.bucket is Bucket.EXPIRED:
-        also.append(Said("Expired", "True", "TtlElapsed", action.cause.text))
+        also.append(ConditionSaid("Expired", "True", "TtlElapsed", action.cause.text))
     ready = _ready_before(old, action)
     missing = action.bucket in _MISSING
     ready_run = "" if old is None or missing or ready.status == "False" else old.ready_run
     health: Health = "Missing" if missing else _health(ready)
-    return Verdict(sync="OutOfSync", health=health, ready=ready, also=tuple(also), ready_run=ready_run)
+    return Judgement(sync="OutOfSync", health=health, ready=ready, also=tuple(also), ready_run=ready_run)
 
 
 def _ended(
     old: SandboxStatus | None, account: Account, action: Action, *, started_at: datetime | None, repeated: int
-) -> Verdict:
+) -> Judgement:
     ended = account.ended
     if ended is None:
         return _pending(old, account, action)
     also = list(_reachable(account))
     if repeated >= REPEATS_MAX and ended.end in {"done", "failed"}:
         text = f"{action.verb} {repeated} times in a row for the same reason: {action.cause.text}"
-        also.append(Said("Stalled", "True", "Repeating", text))
+        also.append(ConditionSaid("Stalled", "True", "Repeating", text))
     match ended.end:
         case "done" if action.verb in _REMOVING:
             return _removed(action)
@@ -212,44 +219,49 @@ def _ended(
         case "failed":
             return _failed(old, action, ended, also=also)
         case "unknown":
-            also.append(Said("Reconciling", "True", "OutcomeUnknown", ended.message))
-            ready = Said("Ready", "Unknown", "OutcomeUnknown", ended.message)
-            return Verdict(sync="Unknown", health="Progressing", ready=ready, also=tuple(also))
+            also.append(ConditionSaid("Reconciling", "True", "OutcomeUnknown", ended.message))
+            ready = ConditionSaid("Ready", "Unknown", "OutcomeUnknown", ended.message)
+            return Judgement(sync="Unknown", health="Progressing", ready=ready, also=tuple(also))
         case "skipped" | "interrupted":
             locked = account.lock_holder is not None
             reason: Reason = "Locked" if locked else "Interrupted" if ended.end == "interrupted" else "DependencyFailed"
-            also += [*_drifted(action), Said("Reconciling", "True", reason, ended.message)]
+            also += [*_drifted(action), ConditionSaid("Reconciling", "True", reason, ended.message)]
             ready = _ready_before(old, action)
             health: Health = "Missing" if action.bucket in _MISSING else _health(ready)
             ready_run = "" if old is None or ready.status == "False" else old.ready_run
-            return Verdict(sync="OutOfSync", health=health, ready=ready, also=tuple(also), ready_run=ready_run)
+            return Judgement(sync="OutOfSync", health=health, ready=ready, also=tuple(also), ready_run=ready_run)
         case _ as never:
             assert_never(never)
 
 
 def _done(
-    old: SandboxStatus | None, account: Account, action: Action, *, also: list[Said], started_at: datetime | None
-) -> Verdict:
+    old: SandboxStatus | None,
+    account: Account,
+    action: Action,
+    *,
+    also: list[ConditionSaid],
+    started_at: datetime | None,
+) -> Judgement:
     if account.ended is not None and account.ended.not_ready:
-        ready = Said("Ready", "False", "ProbeFailed", account.ended.not_ready)
-        return Verdict(sync="Synced", health=_health(ready), ready=ready, also=tuple(also))
+        ready = ConditionSaid("Ready", "False", "ProbeFailed", account.ended.not_ready)
+        return Judgement(sync="Synced", health=_health(ready), ready=ready, also=tuple(also))
     passed = _passed(account, started_at=started_at)
     # No container was touched: what held of them before holds still.
     untouched = not any(isinstance(step.do, Await) and step.do.gating for step in action.steps)
     kept = untouched and old is not None and old.ready_run != "" and _ready_of(old).status == "True"
     if passed or kept:
-        ready = Said("Ready", "True", "ProbesPassed", "its probes passed in this run")
+        ready = ConditionSaid("Ready", "True", "ProbesPassed", "its probes passed in this run")
     elif untouched and not any(key.startswith(_CONTAINERS) for key in action.keys):
         ready = _NOTHING_TO_ASK
     else:
-        ready = Said(
+        ready = ConditionSaid(
             "Ready", "Unknown", "NotProbed", f"{action.verb} was done, but no probe has passed in this run yet"
         )
     ready_run = action.run if ready.status == "True" else ""
-    return Verdict(sync="Synced", health=_health(ready), ready=ready, also=tuple(also), ready_run=ready_run)
+    return Judgement(sync="Synced", health=_health(ready), ready=ready, also=tuple(also), ready_run=ready_run)
 
 
-def _failed(old: SandboxStatus | None, action: Action, ended: ActionEnded, *, also: list[Said]) -> Verdict:
+def _failed(old: SandboxStatus | None, action: Action, ended: ActionEnded, *, also: list[ConditionSaid]) -> Judgement:
     # What was taken back after the failure is not a step of the plan.
     planned = {step.id for step in action.steps}
     last = next((step for step in reversed(ended.steps) if step.step in planned), None)
@@ -259,56 +271,56 @@ def _failed(old: SandboxStatus | None, action: Action, ended: ActionEnded, *, al
     transient = last is not None and isinstance(last.result, NotDone) and last.result.transient
     if not any(item.type == "Stalled" for item in also):
         kind: ConditionType = "Reconciling" if transient else "Stalled"
-        also.append(Said(kind, "True", reason, ended.message))
+        also.append(ConditionSaid(kind, "True", reason, ended.message))
     touched = may_have_happened(action, ended)
     disturbed = may_have_happened(action, ended, only=_DISTURBING)
     still_there = not disturbed and action.bucket not in _MISSING and action.verb is not Verb.START
-    ready = _ready_before(old, action) if still_there else Said("Ready", "False", reason, ended.message)
+    ready = _ready_before(old, action) if still_there else ConditionSaid("Ready", "False", reason, ended.message)
     health: Health = "Missing" if action.bucket in _MISSING and not touched else "Degraded"
     ready_run = old.ready_run if old is not None and ready.status == "True" else ""
-    return Verdict(sync="OutOfSync", health=health, ready=ready, also=tuple(also), ready_run=ready_run)
+    return Judgement(sync="OutOfSync", health=health, ready=ready, also=tuple(also), ready_run=ready_run)
 
 
-def _removed(action: Action) -> Verdict:
+def _removed(action: Action) -> Judgement:
     if action.bucket is Bucket.EXPIRED:
         return _expired(action.cause.text)
-    ready = Said("Ready", "False", "Destroyed", action.cause.text)
-    return Verdict(sync="OutOfSync", health="Missing", ready=ready)
+    ready = ConditionSaid("Ready", "False", "Destroyed", action.cause.text)
+    return Judgement(sync="OutOfSync", health="Missing", ready=ready)
 
 
-def _expired(message: str) -> Verdict:
-    return Verdict(
+def _expired(message: str) -> Judgement:
+    return Judgement(
         sync="Synced",
         health="Missing",
-        ready=Said("Ready", "False", "TtlElapsed", message),
-        also=(Said("Expired", "True", "TtlElapsed", message),),
+        ready=ConditionSaid("Ready", "False", "TtlElapsed", message),
+        also=(ConditionSaid("Expired", "True", "TtlElapsed", message),),
     )
 
 
-def _ready_before(old: SandboxStatus | None, action: Action) -> Said:
+def _ready_before(old: SandboxStatus | None, action: Action) -> ConditionSaid:
     """Tell whether a sandbox that waits for an action is ready meanwhile."""
     if action.bucket in _MISSING:
-        return Said("Ready", "False", "Missing", action.cause.text)
+        return ConditionSaid("Ready", "False", "Missing", action.cause.text)
     down = any(
         change.verb is Verb.CREATE or any(field.remedy is Remedy.START for field in change.changes)
         for change in action.resources
         if change.key.startswith(_CONTAINERS)
     )
     if action.verb is Verb.START or (down and action.bucket is Bucket.DRIFTED and action.is_drift):
-        return Said("Ready", "False", "FieldsDiffer", action.cause.text)
+        return ConditionSaid("Ready", "False", "FieldsDiffer", action.cause.text)
     if old is None:
-        return Said("Ready", "Unknown", "NotProbed", "no probe has passed in this run yet")
+        return ConditionSaid("Ready", "Unknown", "NotProbed", "no probe has passed in this run yet")
     before = _ready_of(old)
     if before.reason == "HostUnreachable":
-        return Said("Ready", "Unknown", "NotProbed", "its host answers again; no probe has passed since")
+        return ConditionSaid("Ready", "Unknown", "NotProbed", "its host answers again; no probe has passed since")
     return before
 
 
-def _drifted(action: Action) -> tuple[Said, ...]:
+def _drifted(action: Action) -> tuple[ConditionSaid, ...]:
     fields = [change.path for change in action.changes if change.origin == "drift"]
     if not fields:
         return ()
-    return (Said("Drifted", "True", "FieldsDiffer", "the host differs in " + ", ".join(fields)),)
+    return (ConditionSaid("Drifted", "True", "FieldsDiffer", "the host differs in " + ", ".join(fields)),)
 
 
 def _passed(account: Account, *, started_at: datetime | None) -> bool:
@@ -318,32 +330,32 @@ def _passed(account: Account, *, started_at: datetime | None) -> bool:
     return ended.ready_at >= started_at
 
 
-def _reachable(account: Account) -> tuple[Said, ...]:
+def _reachable(account: Account) -> tuple[ConditionSaid, ...]:
     if account.look is None:
         return ()
-    return (Said("Reachable", "True", "HostAnswered", "its host answered"),)
+    return (ConditionSaid("Reachable", "True", "HostAnswered", "its host answered"),)
 
 
-def _health(ready: Said) -> Health:
+def _health(ready: ConditionSaid) -> Health:
     by_status: dict[str, Health] = {"True": "Healthy", "False": "Degraded"}
     return by_status.get(ready.status, "Unknown")
 
 
-def _ready_of(status: SandboxStatus) -> Said:
+def _ready_of(status: SandboxStatus) -> ConditionSaid:
     return next((_said(one) for one in status.conditions if one.type == "Ready"), _UNBORN)
 
 
-def _kept(old: SandboxStatus | None, *types: ConditionType) -> tuple[Said, ...]:
+def _kept(old: SandboxStatus | None, *types: ConditionType) -> tuple[ConditionSaid, ...]:
     return () if old is None else tuple(_said(one) for one in old.conditions if one.type in types)
 
 
-def _said(one: Condition) -> Said:
-    return Said(one.type, one.status, one.reason, one.message)
+def _said(one: Condition) -> ConditionSaid:
+    return ConditionSaid(one.type, one.status, one.reason, one.message)
 
 
 def _message(account: Account) -> str:
     return account.said.message if isinstance(account.said, Held) else f"host {account.host} was not asked"
 
 
-_NOTHING_TO_ASK = Said("Ready", "True", "AsDesired", "as wanted; it has no container to ask")
-_UNBORN = Said("Ready", "Unknown", "NotProbed", "no probe has passed in this run yet")
+_NOTHING_TO_ASK = ConditionSaid("Ready", "True", "AsDesired", "as wanted; it has no container to ask")
+_UNBORN = ConditionSaid("Ready", "Unknown", "NotProbed", "no probe has passed in this run yet")

@@ -14,7 +14,7 @@ from reconciler.apply.ports import Interrupt, Observer
 from reconciler.cli.doors import RealDoors
 from reconciler.cli.ground import Ground, lay_ground, question_of
 from reconciler.model.plan import Plan
-from reconciler.passes import Answer, Passed, Planned, Question, Setting, apply_pass, plan_pass
+from reconciler.passes import Answer, PassAsked, Passed, Planned, Setting, apply_pass, plan_pass
 from reconciler.plan import Selection
 from tests.e2e.driver import Driver
 
@@ -62,14 +62,14 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _ask(driver: Driver) -> tuple[Ground, Question]:
+def _ask(driver: Driver) -> tuple[Ground, PassAsked]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(driver.home / ".cache"))
         ground = lay_ground(driver.specs, driver.status)
     return ground, question_of(ground, Selection())
 
 
-def _setting(ground: Ground, question: Question, observer: Observer) -> Setting:
+def _setting(ground: Ground, question: PassAsked, observer: Observer) -> Setting:
     def agree(planned: Planned) -> Answer:
         assert not planned.plan.refused
         return Answer.NO if planned.plan.empty else Answer.YES

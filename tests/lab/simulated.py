@@ -22,7 +22,7 @@ from reconciler.host.memory.host import MemoryHost
 from reconciler.host.memory.parts import Behaviour
 from reconciler.host.memory.world import World
 from reconciler.model.desired import HostDesired
-from reconciler.passes import Answer, Planned, Question, Setting, apply_pass, plan_pass
+from reconciler.passes import Answer, PassAsked, Planned, Setting, apply_pass, plan_pass
 from reconciler.plan import Selection
 from reconciler.show.outcome_text import not_ready_page, outcome_page
 from reconciler.show.plan_text import plan_page
@@ -106,12 +106,12 @@ class SimulatedStory(Story):
         wanted = frozenset(ground.desired.sandboxes)
         return self._carry(ground, question_of(ground, Selection(names=wanted), destroying=wanted))
 
-    def _ask(self, names: list[str]) -> tuple[Ground, Question]:
+    def _ask(self, names: list[str]) -> tuple[Ground, PassAsked]:
         ground = _ground()
         selection = select(ground.desired, load_records(ground), names=names, on=None, exclude=None)
         return ground, question_of(ground, selection)
 
-    def _carry(self, ground: Ground, question: Question) -> int:
+    def _carry(self, ground: Ground, question: PassAsked) -> int:
         setting = Setting(
             store=ground.store,
             doors=self._doors,

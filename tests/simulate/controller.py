@@ -17,7 +17,7 @@ from reconciler.model.outcome import ActionEnded, StepEnded
 from reconciler.model.plan import Action, Plan, Step
 from reconciler.model.record import Records
 from reconciler.model.status import SandboxStatus
-from reconciler.passes import Answer, Passed, Planned, Question, Setting, apply_pass, plan_pass
+from reconciler.passes import Answer, PassAsked, Passed, Planned, Setting, apply_pass, plan_pass
 from reconciler.plan import PlanRequest, Selection, plan
 from reconciler.record.store import StatusStore
 from tests.simulate import catalogue, disk, oracles, plans
@@ -266,7 +266,7 @@ class Controller:
         )
         return await apply_pass(question, setting, saved=saved)
 
-    def _question(self, errand: Errand, desired: Desired, revision: Revision) -> Question:
+    def _question(self, errand: Errand, desired: Desired, revision: Revision) -> PassAsked:
         override = self.refused_removals if errand.override else None
         request = PlanRequest(
             now=self.clock.now(),
@@ -284,7 +284,7 @@ class Controller:
             plans.look_at_plan(self.play, self, made, (desired, observed, records, request))
             return made
 
-        return Question(
+        return PassAsked(
             desired=desired,
             request=request,
             ancestors=lambda found: found & revision.ancestors,

@@ -109,7 +109,12 @@ class MemoryHost:
         return self._views[-1 - min(back, len(self._views) - 1)]
 
     async def facts(
-        self, container_ids: tuple[str, ...], *, now: Callable[[], datetime], with_docker_disk: bool = False
+        self,
+        container_ids: tuple[str, ...],
+        *,
+        now: Callable[[], datetime],
+        with_docker_disk: bool = False,
+        with_gpus: bool = True,
     ) -> HostSnapshot:
         """Measure the made-up machine: idle, with memory that running containers take up to their limits."""
         await self._ask("facts")
@@ -149,6 +154,7 @@ class MemoryHost:
             missing={
                 **{f"pressure_{kind}": "a made-up machine has none" for kind in ("cpu", "memory", "io")},
                 **({} if with_docker_disk else {"docker_disk": "the engine was not asked"}),
+                "gpus": "a made-up machine has none" if with_gpus else "GPUs were not asked for",
             },
         )
 

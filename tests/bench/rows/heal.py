@@ -18,7 +18,7 @@ from reconciler.model.delta import ProvisionDelta
 from reconciler.model.desired import HostDesired
 from reconciler.model.outcome import ActionEnded
 from reconciler.model.plan import Action
-from reconciler.passes import Answer, Question, apply_pass
+from reconciler.passes import Answer, PassAsked, apply_pass
 from reconciler.passes import Setting as PassSetting
 from reconciler.plan import PlanRequest
 from tests.bench.row import Contender, Missing, Row, at_most, within
@@ -117,7 +117,7 @@ class _Healer:
         )
         self._passes += 1
         request = PlanRequest(now=clock.now(), pass_id=f"{self._ground.pass_id}-{self._passes}", tool="bench")
-        question = Question(desired=self._ground.desired, request=request, ancestors=lambda found: found)
+        question = PassAsked(desired=self._ground.desired, request=request, ancestors=lambda found: found)
         before_s, began_s = own_cpu_s(), clock.monotonic()
         passed = await apply_pass(question, setting)
         over_s, cpu_s = clock.monotonic(), own_cpu_s() - before_s

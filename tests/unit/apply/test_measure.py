@@ -26,11 +26,16 @@ class Counting(MemoryHost):
     reads = 0
 
     async def facts(
-        self, container_ids: tuple[str, ...], *, now: Callable[[], datetime], with_docker_disk: bool = False
+        self,
+        container_ids: tuple[str, ...],
+        *,
+        now: Callable[[], datetime],
+        with_docker_disk: bool = False,
+        with_gpus: bool = True,
     ) -> HostSnapshot:
         self.reads += 1
         await asyncio.sleep(self.facts_s)
-        return await super().facts(container_ids, now=now, with_docker_disk=with_docker_disk)
+        return await super().facts(container_ids, now=now, with_docker_disk=with_docker_disk, with_gpus=with_gpus)
 
 
 def _counting(stage: Stage, *, latency_s: float = 0.0) -> Counting:
