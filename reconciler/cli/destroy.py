@@ -14,7 +14,7 @@ from reconciler.errors import UsageError
 def destroy(
     *,
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Sandboxes to remove.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Remove every sandbox of the fleet.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Remove every sandbox that specs or records name.")] = False,
     specs: Specs = SPECS,
     status: Status = STATUS,
     on: On = None,
