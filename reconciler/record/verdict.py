@@ -166,7 +166,8 @@ def _held(old: SandboxStatus | None, account: Account, held: Held) -> Judgement:
     ready_run = "" if old is None or ready.status == "False" else old.ready_run
     if held.reason == SUSPENDED:
         also = (ConditionSaid("Suspended", "True", "SuspendedBySpec", held.message), reachable, *kept)
-        sync: Sync = "Unknown" if old is None else old.sync
+        # What was applied on another host says nothing of this one, to which the specs have moved it since.
+        sync: Sync = "Unknown" if old is None or old.host != account.host else old.sync
         return Judgement(sync=sync, health="Suspended", ready=ready, also=also, ready_run=ready_run)
     if held.reason == DRIFT_REPORTED:
         kept = (*_kept(old, "Stalled", "Expired"), ConditionSaid("Drifted", "True", "FieldsDiffer", held.message))

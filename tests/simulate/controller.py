@@ -111,6 +111,7 @@ class Controller:
         self.unheard: set[str] = set()
         self.fresh: Plan | None = None
         self.ledger = Ledger()
+        self.known_before: frozenset[tuple[Path, str, str]] = frozenset()
         self.began_s = 0.0
         self.refused_removals: int | None = None
         self.passes = 0
@@ -189,6 +190,7 @@ class Controller:
         """Do one pass; whatever it raises that is not an error of ours is a failure of the run."""
         self._errand, self.points, self._operations, self.dead = errand, 0, 0, False
         self.blurred, self.unheard, self.fresh, self.ledger = set(), set(), None, Ledger()
+        self.known_before = frozenset(self.play.known_to)
         self.passes += 1
         await asyncio.sleep(TICK_S)  # so that nothing that happened before this pass bears its time
         started_s = self.began_s = self.play.now_s

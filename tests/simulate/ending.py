@@ -192,6 +192,8 @@ class Judge:
         """Find what is ours on a machine and that neither specs nor the plan account for."""
         known = {name for name, want in self.desired.sandboxes.items() if want.host == machine.name}
         known |= {name for host, name in (*self.held, *self.matched) if host == machine.name}
+        # What can never be ready in its new place keeps its old one.
+        known |= self.sick
         for seen in machine.ours():
             name = seen.labels.get(label.PREFIX + "sandbox", "")
             if name not in known:

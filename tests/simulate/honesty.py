@@ -249,9 +249,12 @@ def _arrives(seen: SeenContainer, old: DerivedName) -> bool:
 
 
 def i24_what_was_made_is_known(play: Play, controller: Controller, records: Records) -> None:
-    """I24: what a pass made, and is there, is in the records of the next one, however the first one ended."""
+    """I24: what a pass made, and is there, is in the records of the next one, however the first one ended.
+
+    Not of what others make in the same folder meanwhile: a plan without a lock has read the records before.
+    """
     known = {(record.host, record.sandbox) for record in records.sandboxes}
-    for folder, host, sandbox in sorted(play.known_to):
+    for folder, host, sandbox in sorted(play.known_to & controller.known_before):
         machine = play.machines[host]
         marker = f"{machine.world.base_dir}/{sandbox_uid(catalogue.FLEET, sandbox)}/{MARKER_NAME}"
         ours = [seen for seen in machine.ours() if seen.labels.get(label.PREFIX + "sandbox") == sandbox]

@@ -105,10 +105,12 @@ async def test_f05_an_inventory_cut_anywhere_is_a_silent_host_and_never_a_short_
         assert [action.verb for action in (await plan_inside(fleet)).actions] == [Verb.DESTROY]
         places = _offset_classes(tap.replies[listing.kind])
         assert len(places) == 16
-        for place, after_bytes in places.items():
-            listing.after_bytes = after_bytes
+        for place in places:
+            # Measured anew each time: the engine words how long a container runs, and words differ in length.
+            listing.after_bytes = None
+            await plan_inside(fleet)
+            listing.after_bytes = _offset_classes(tap.replies[listing.kind])[place]
             await _expect_unknown(fleet, place)
-        listing.after_bytes = places["before the last byte"]
         refused = await asyncio.to_thread(fleet.run, "plan", "-o", "json")
         assert refused.exit == 3
         listing.after_bytes = None

@@ -290,6 +290,13 @@ def test_suspension_and_lack_of_room_are_conditions() -> None:
         assert said(after) == ("True", "ProbesPassed")
 
 
+def test_one_that_is_suspended_on_its_way_to_another_host_is_not_synced_there() -> None:
+    held = Held(sandbox="web-1", host="h2", bucket=Bucket.HELD, reason="Suspended", message="because")
+    after = fold(made(), b.a_plan(held=(held,)), seen(), None, b.T0)
+    status = after.sandboxes["web-1"]
+    assert (status.host, status.sync) == ("h2", "Unknown")
+
+
 def test_a_move_keeps_two_records_until_the_old_one_is_gone() -> None:
     old = made()
     create = creates(id="h2/web-1", host="h2")
