@@ -125,7 +125,8 @@ async def _settled(seen: SeenContainer, *, read: DockerReader, host: str) -> Pro
         return ProbeFailed(_how_it_ended(now))
     if now.live.state == "running" and now.live.started_at == seen.live.started_at:
         return ProbePassed()
-    return ProbeWaiting(f"{seen.name} exited at its start and is being restarted")
+    more = ", out of memory" if now.live.oom_killed else ""
+    return ProbeWaiting(f"{seen.name} exited at its start{more}, and is being restarted")
 
 
 def read_asked(raw: object, *, host: str) -> Asked:

@@ -66,10 +66,13 @@ def test_a_look_that_is_interrupted_leaves_no_noise(
     fleet.declare_sandbox("web", host="alpha", containers={"main": IDLE})
     alpha.pause_dockerd()
     try:
-        before = at_engine(beta)
+        before = [at_engine(host) for host in (alpha, beta)]
         running = fleet.start(*words)
-        # One host hangs, and the other has been asked all there is: its connections are kept for what may come.
-        until(lambda: at_engine(beta) > before + 2, what="the command to reach the engine")
+        # One host hangs, and the other has been asked: its connections are kept for what may come.
+        until(
+            lambda: all(at_engine(host) > count for host, count in zip((alpha, beta), before, strict=True)),
+            what="the command to reach both engines",
+        )
         running.signal(signal.SIGINT)
         ended = running.wait(timeout_s=20).expect(130)
     finally:
