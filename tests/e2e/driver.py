@@ -168,6 +168,8 @@ class Driver:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # Whoever runs these tests in the background has SIGINT ignored, and a child inherits that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - no threads
         )
         return Running(said, process)
 
