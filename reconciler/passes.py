@@ -18,7 +18,7 @@ from reconciler.model.outcome import ActionEnded, PassEnded
 from reconciler.model.plan import Plan
 from reconciler.model.record import Records
 from reconciler.model.status import Statuses
-from reconciler.observe import Sighting, close_all, observe
+from reconciler.observe import Sighting, observe
 from reconciler.observe.afterwards import ask_the_others, know_new_hosts, with_readiness
 from reconciler.plan import PlanRequest, plan, stale_reads
 from reconciler.record.cut import remember_cut
@@ -128,7 +128,7 @@ async def plan_pass(question: PassAsked, *, store: StatusStore, doors: Doors, cl
     """Look at the hosts through readers that cannot mutate, and plan."""
     loaded = _load(store, clock)
     prospect = await _look_and_plan(question, loaded.statuses, doors.reader, clock, with_facts=False)
-    await close_all(prospect.sighting.readers.values())
+    await prospect.sighting.close()
     return _planned(prospect, prospect.plan, loaded)
 
 
@@ -155,7 +155,7 @@ async def apply_pass(question: PassAsked, setting: Setting, *, saved: Plan | Non
             answer = setting.agree(planned)
             if answer is Answer.ASKED:
                 # What was read may have changed while a person was reading it: the same path as a saved plan.
-                await close_all(prospect.sighting.readers.values())
+                await prospect.sighting.close()
                 prospect = await look_and_plan()
                 if _still_good(made, prospect.plan, was_saved=False).refused:
                     raise refusal(prospect.plan)
@@ -165,7 +165,7 @@ async def apply_pass(question: PassAsked, setting: Setting, *, saved: Plan | Non
                 planned, ended, question=question, setting=setting, sighting=prospect.sighting, journal=journal
             )
         finally:
-            await close_all(prospect.sighting.readers.values())
+            await prospect.sighting.close()
 
 
 async def _record(
@@ -227,7 +227,7 @@ async def _look_and_plan(
         request = msgspec.structs.replace(question.request, ancestors=question.ancestors(found))
         made = question.planner(question.desired, sighting.observed, records, request)
     except BaseException:
-        await close_all(sighting.readers.values())
+        await sighting.close()
         raise
     return _Prospect(sighting=sighting, plan=made)
 

@@ -295,9 +295,9 @@ class ActionRun:
     async def _read_back(self, end: End) -> tuple[Instance, ...] | None:
         """Read which containers make up the sandbox now; None when that was not, or could not be, read."""
         action = self.action
-        if action.removes or action.verb in {Verb.DESTROY, Verb.REAP}:
+        if action.removes or action.verb.ends:
             return () if end == "done" else None
-        if self._lane is None or not self._steps or action.verb is Verb.FORGET:
+        if self._lane is None or not self._steps:
             return None
         found: list[Instance] = []
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.host import open_gate, open_host, open_reader
+from reconciler.host import RegistryLogin, open_gate, open_host, open_reader
 from reconciler.host.redacted import RedactedHost, RedactedReader
 from reconciler.model.redaction import redactor_of
 from reconciler.model.text import bind
@@ -24,15 +24,16 @@ class RealDoors:
         self._gate = open_gate()
         self._now = now
         self._redactor = redactor_of(tuple(secrets.values()))
-        self._registries = tuple(
-            (registry.host, registry.username, str(bind(registry.password, secrets))) for registry in desired.registries
+        self._logins = tuple(
+            RegistryLogin(host=one.host, username=one.username, password=str(bind(one.password, secrets)))
+            for one in desired.registries
         )
 
     def reader(self, host: HostDesired) -> Reader:
         """Give a host through a client that cannot mutate."""
-        return RedactedReader(open_reader(host.access, gate=self._gate, registries=self._registries), self._redactor)
+        return RedactedReader(open_reader(host.access, gate=self._gate, logins=self._logins), self._redactor)
 
     def host(self, host: HostDesired) -> Host:
         """Give a host that effects may be sent to."""
-        opened = open_host(host.access, gate=self._gate, clock=self._now, registries=self._registries)
+        opened = open_host(host.access, gate=self._gate, clock=self._now, logins=self._logins)
         return RedactedHost(opened, self._redactor)

@@ -12,15 +12,14 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from reconciler.host.docker.registry import RegistryLogin
+
 if TYPE_CHECKING:
     from reconciler.host.interface import Host, Reader
     from reconciler.host.way.dial import Gate
     from reconciler.model.access import HostAccess
 
-RegistryAccount = tuple[str, str, str]
-"""Host, user name and password."""
-
-__all__ = ["RegistryAccount", "open_gate", "open_host", "open_reader"]
+__all__ = ["RegistryLogin", "open_gate", "open_host", "open_reader"]
 
 
 def open_gate() -> Gate:
@@ -30,11 +29,11 @@ def open_gate() -> Gate:
     return Gate()
 
 
-def open_reader(access: HostAccess, *, gate: Gate, registries: tuple[RegistryAccount, ...] = ()) -> Reader:
+def open_reader(access: HostAccess, *, gate: Gate, logins: tuple[RegistryLogin, ...] = ()) -> Reader:
     """Give a host that can only be read. Arguments as for `open_host`."""
     from reconciler.host.real import DockerReaderHost  # noqa: PLC0415  # same
 
-    return DockerReaderHost(access, gate=gate, registries=registries)
+    return DockerReaderHost(access, gate=gate, logins=logins)
 
 
 def open_host(
@@ -42,7 +41,7 @@ def open_host(
     *,
     gate: Gate,
     clock: Callable[[], datetime],
-    registries: tuple[RegistryAccount, ...] = (),
+    logins: tuple[RegistryLogin, ...] = (),
 ) -> Host:
     """Give a host that can be read and changed.
 
@@ -50,8 +49,8 @@ def open_host(
         access: how to reach it.
         gate: bounds the logins of the whole process.
         clock: the controller's.
-        registries: each registry that may be logged in to; sent with a question or a pull, stored nowhere.
+        logins: of registries; sent with a question or a pull, stored nowhere.
     """
     from reconciler.host.real import DockerHost  # noqa: PLC0415  # same
 
-    return DockerHost(access, gate=gate, clock=clock, registries=registries)
+    return DockerHost(access, gate=gate, clock=clock, logins=logins)

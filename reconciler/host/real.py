@@ -53,13 +53,13 @@ class DockerReaderHost:
     Args:
         access: how to reach it. `base_dir` may begin with `${host.home}`.
         gate: bounds the logins of the whole process.
-        registries: (host, username, password) of each registry that may be logged in to.
+        logins: of the registries that want one.
     """
 
-    def __init__(self, access: HostAccess, *, gate: Gate, registries: tuple[tuple[str, str, str], ...] = ()) -> None:
+    def __init__(self, access: HostAccess, *, gate: Gate, logins: tuple[RegistryLogin, ...] = ()) -> None:
         self._access = access
         self._gate = gate
-        self._logins = tuple(RegistryLogin(host=one[0], username=one[1], password=one[2]) for one in registries)
+        self._logins = logins
         self._link: Link | None = None
         self._dialling = asyncio.Lock()
         self._base_dir: str | None = None
@@ -228,46 +228,38 @@ class DockerReaderHost:
 
     async def _inspect(self, read: DockerReader, ours: Iterable[Neighbour]) -> tuple[SeenContainer, ...]:
         """Inspect containers, a few at a time. One that went between list and inspection is gone, says the host."""
-        slots = asyncio.Semaphore(INSPECTS)
 
         async def one(full_id: str) -> SeenContainer | None:
-            async with slots:
-                raw = await read.inspect_container(full_id)
+            raw = await read.inspect_container(full_id)
             seen = None if raw is None else decode_container(raw, host=self.name)
             if seen is not None and seen.full_id != full_id:
                 said = f"host {self.name}: asked for the container {full_id}, the engine told of {seen.full_id}"
                 raise ReadFailed(said, code="E_HOST_REPLY")
             return seen
 
-        found = await together([one(neighbour.full_id) for neighbour in ours])
-        return tuple(seen for seen in found if seen is not None)
+        found = await _each(one, (neighbour.full_id for neighbour in ours))
+        return tuple(seen for seen in found.values() if seen is not None)
 
     async def _images(self, read: DockerReader, references: Iterable[str]) -> dict[str, ImageFact | ImageAbsent]:
-        slots = asyncio.Semaphore(INSPECTS)
 
         async def one(reference: str) -> ImageFact | ImageAbsent:
-            async with slots:
-                raw = await read.inspect_image(reference)
+            raw = await read.inspect_image(reference)
             return ImageAbsent() if raw is None else decode_image(raw, host=self.name)
 
-        asked = tuple(dict.fromkeys(references))
-        return dict(zip(asked, await together([one(reference) for reference in asked]), strict=True))
+        return await _each(one, references)
 
     async def _tags(self, read: DockerReader, references: Iterable[str]) -> dict[str, str | TagUnknown]:
         """Ask registries what tags name now. A registry that does not tell makes no host unreadable."""
-        slots = asyncio.Semaphore(INSPECTS)
 
         async def one(reference: str) -> str | TagUnknown:
-            async with slots:
-                try:
-                    return await read.registry_digest(reference, login=find_login(reference, self._logins))
-                except DockerRefused as refused:
-                    return TagUnknown(words_of(refused))
-                except ReadFailed as failed:
-                    return TagUnknown(failed.message)
+            try:
+                return await read.registry_digest(reference, login=find_login(reference, self._logins))
+            except DockerRefused as refused:
+                return TagUnknown(words_of(refused))
+            except ReadFailed as failed:
+                return TagUnknown(failed.message)
 
-        asked = tuple(dict.fromkeys(references))
-        return dict(zip(asked, await together([one(reference) for reference in asked]), strict=True))
+        return await _each(one, references)
 
     async def _asked(self, call: Awaitable[T]) -> T:
         """Await a read; what the engine refuses to answer is a failed read."""
@@ -281,7 +273,7 @@ class DockerHost(DockerReaderHost):
     """Read and change one host.
 
     Args:
-        access, gate, registries: as for `DockerReaderHost`.
+        access, gate, logins: as for `DockerReaderHost`.
         clock: the controller's clock, for what the lock shows to those who find it taken.
     """
 
@@ -291,9 +283,9 @@ class DockerHost(DockerReaderHost):
         *,
         gate: Gate,
         clock: Callable[[], datetime],
-        registries: tuple[tuple[str, str, str], ...] = (),
+        logins: tuple[RegistryLogin, ...] = (),
     ) -> None:
-        super().__init__(access, gate=gate, registries=registries)
+        super().__init__(access, gate=gate, logins=logins)
         self._clock = clock
         self._images_known: dict[str, ImageFact] = {}
         self._lease: Lease | None = None
@@ -354,6 +346,18 @@ class DockerHost(DockerReaderHost):
         link = await self._reach()
         read, write = await link.reader(), await link.writer()
         return await self._asked(ask(probe, container, link=link, read=read, write=write))
+
+
+async def _each(one: Callable[[str], Awaitable[T]], asked: Iterable[str]) -> dict[str, T]:
+    """Ask the engine about each of these once, a few at a time."""
+    slots = asyncio.Semaphore(INSPECTS)
+
+    async def in_turn(what: str) -> T:
+        async with slots:
+            return await one(what)
+
+    names = tuple(dict.fromkeys(asked))
+    return dict(zip(names, await together([in_turn(name) for name in names]), strict=True))
 
 
 def _was_given_out(image: ImageFact | ImageAbsent | None) -> bool:

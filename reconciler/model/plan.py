@@ -54,6 +54,11 @@ class Verb(enum.StrEnum):
     DESTROY = "destroy"
     REAP = "reap"
 
+    @property
+    def ends(self) -> bool:
+        """Tell whether nothing of the sandbox, or of what is remembered of it, is meant to be left."""
+        return self in (Verb.DESTROY, Verb.FORGET, Verb.REAP)
+
 
 class FieldChange(msgspec.Struct, frozen=True, kw_only=True):
     """Hold one differing field, ready to be shown: secrets are `(secret)`, None is "not set".

@@ -104,6 +104,11 @@ class SandboxStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     observed_at: datetime | None = None
     stale: bool = False
 
+    @property
+    def ready(self) -> Condition | None:
+        """Give the condition that says whether it answers, once anything could be said of that."""
+        return next((one for one in self.conditions if one.type == "Ready"), None)
+
 
 class HostStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Describe `status/hosts/<host>.json`."""
@@ -154,5 +159,5 @@ def not_ready_in(statuses: Statuses) -> tuple[str, ...]:
     return tuple(
         name
         for name, status in sorted(statuses.sandboxes.items())
-        if any(one.type == "Ready" and one.status == "False" for one in status.conditions)
+        if status.ready is not None and status.ready.status == "False"
     )

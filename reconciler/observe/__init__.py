@@ -22,7 +22,7 @@ from reconciler.model.snapshot import HostSnapshot
 from reconciler.model.text import bind, late_names
 from reconciler.observe.readiness import Now
 
-__all__ = ["Connect", "Sighting", "close_all", "observe"]
+__all__ = ["Connect", "Sighting", "observe"]
 
 Connect = Callable[[HostDesired], Reader]
 
@@ -32,6 +32,10 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
 
     observed: Observed
     readers: dict[str, Reader]
+
+    async def close(self) -> None:
+        """Close every connection; safe to call twice."""
+        await _close_all(self.readers.values())
 
 
 async def observe(
@@ -81,7 +85,7 @@ async def observe(
     try:
         states = await asyncio.gather(*(one(host) for host in asked))
     except BaseException:
-        await close_all(readers.values())
+        await _close_all(readers.values())
         raise
     return Sighting(
         observed=Observed(hosts={host.name: state for host, state in zip(asked, states, strict=True)}),
@@ -89,7 +93,7 @@ async def observe(
     )
 
 
-async def close_all(readers: Iterable[Reader]) -> None:
+async def _close_all(readers: Iterable[Reader]) -> None:
     """Close every connection, also while a person insists on stopping: one left open complains on the terminal."""
     closing = asyncio.gather(*(reader.close() for reader in readers), return_exceptions=True)
     while not closing.done():

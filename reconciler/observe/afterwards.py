@@ -18,8 +18,6 @@ from reconciler.model.plan import Action, Await, Bucket, Plan, Verb
 from reconciler.model.status import Statuses
 from reconciler.observe.readiness import Now, ask_readiness
 
-_ENDINGS = frozenset({Verb.DESTROY, Verb.FORGET, Verb.REAP})
-
 
 async def ask_the_others(
     made: Plan,
@@ -52,7 +50,7 @@ async def ask_the_others(
 
 def _leaves_it_running(action: Action, done: set[str]) -> bool:
     """Tell whether the sandbox is meant to run after an action: not one that is taken away or merely forgotten."""
-    return action.verb is Verb.ADOPT or (action.id in done and action.verb not in _ENDINGS)
+    return action.verb is Verb.ADOPT or (action.id in done and not action.verb.ends)
 
 
 def _waited_for(action: Action) -> frozenset[str]:

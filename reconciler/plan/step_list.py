@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from reconciler.model.effect import Effect, Existing, RemoveContainer, StopContainer
 from reconciler.model.names import sandbox_uid
 from reconciler.model.observed import STOPPED_STATES
-from reconciler.model.plan import Apply, Do, Step
+from reconciler.model.plan import Apply, Do, Measure, Step
 from reconciler.plan.holdings import OwnedContainer
 
 
@@ -23,6 +26,15 @@ class StepList:
     def effect(self, effect: Effect, title: str) -> None:
         """Add one step that is an effect."""
         self.add(Apply(effect), title)
+
+    @contextlib.contextmanager
+    def measured(self, wanted: bool) -> Iterator[None]:  # noqa: FBT001  # the only thing that can be said of it
+        """Measure the host before and after the steps that are added meanwhile, where that is wanted."""
+        if wanted:
+            self.add(Measure("before"), "measure the host")
+        yield
+        if wanted:
+            self.add(Measure("after"), "measure the host again")
 
     def next_id(self) -> str:
         """Give the id that the next step will have."""

@@ -37,7 +37,7 @@ from reconciler.model.effect import (
 from reconciler.model.marker import Marker
 from reconciler.model.names import DerivedName, Key
 from reconciler.model.observed import HostView, ImageFact
-from reconciler.model.plan import Await, Measure, Note, Step, Verb
+from reconciler.model.plan import Await, Note, Step, Verb
 from reconciler.model.resource import Container, Directory, File, Network, Volume
 from reconciler.model.rule import rules
 from reconciler.model.text import bind, is_secret
@@ -78,12 +78,14 @@ def lower(work: Work, assessment: Assessment, *, adopting: bool) -> tuple[Step, 
     steps = StepList(f"{work.want.host}/{work.want.name}")
     if adopting:
         steps.add(Note("adopted"), "remember it as ours")
-    busy = bool(assessment.items)
-    measured = busy and work.want.observability != "off"
-    if measured:
-        steps.add(Measure("before"), "measure the host")
-    if assessment.items or assessment.marker:
-        steps.effect(PutMarker(work.base_dir, _marker_until_done(work)), "write the marker")
+    with steps.measured(bool(assessment.items) and work.want.observability != "off"):
+        if assessment.items or assessment.marker:
+            steps.effect(PutMarker(work.base_dir, _marker_until_done(work)), "write the marker")
+        _lower_items(work, assessment, steps)
+    return steps.finish()
+
+
+def _lower_items(work: Work, assessment: Assessment, steps: StepList) -> None:
     for pull in _pulls(work, assessment):
         steps.effect(pull, f"pull {pull.reference}")
     for item in assessment.items:
@@ -96,9 +98,6 @@ def lower(work: Work, assessment: Assessment, *, adopting: bool) -> tuple[Step, 
     for network in (work.holding.networks[item.change.key.removeprefix("networks/")] for item in _networks(leftovers)):
         steps.effect(RemoveNetwork(network.id, network.name, work.want.uid), f"remove network {network.name}")
     _drop_files(work, [item.dropped for item in leftovers if item.dropped is not None], steps)
-    if measured:
-        steps.add(Measure("after"), "measure the host again")
-    return steps.finish()
 
 
 def prove(want: SandboxDesired, *, fleet: str, action: str) -> tuple[Step, ...]:

@@ -12,7 +12,7 @@ from reconciler.model.effect import DropPath, PutMarker, RemoveNetwork, RenameCo
 from reconciler.model.marker import Marker
 from reconciler.model.names import sandbox_uid
 from reconciler.model.observed import STOPPED_STATES, HostView, SeenPath
-from reconciler.model.plan import Measure, Step
+from reconciler.model.plan import Step
 from reconciler.plan.holdings import Holding, OwnedContainer
 from reconciler.plan.placed import own_folder
 from reconciler.plan.step_list import StepList, existing, remove_container
@@ -41,12 +41,9 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 def destroy(ending: Ending) -> tuple[Step, ...]:
     """Remove everything that is the sandbox's own; its folder with the marker goes last, so that a cut can go on."""
     steps = ending.steps
-    if ending.measured:
-        steps.add(Measure("before"), "measure the host")
-    _remove_parts(ending, steps)
-    _drop_folder(ending, steps)
-    if ending.measured:
-        steps.add(Measure("after"), "measure the host again")
+    with steps.measured(ending.measured):
+        _remove_parts(ending, steps)
+        _drop_folder(ending, steps)
     return steps.finish()
 
 
@@ -55,11 +52,16 @@ def expire(ending: Ending, marker: Marker) -> tuple[Step, ...]:
 
     Whom it adopted stays in the marker: that is the only proof that those containers are ours to remove.
     """
-    steps = ending.steps
-    if ending.measured:
-        steps.add(Measure("before"), "measure the host")
-    steps.effect(PutMarker(ending.view.identity.base_dir, marker), "mark it expired")
-    _remove_parts(ending, steps)
+    steps, base_dir = ending.steps, ending.view.identity.base_dir
+    with steps.measured(ending.measured):
+        steps.effect(PutMarker(base_dir, marker), "mark it expired")
+        _remove_parts(ending, steps)
+        _drop_paths(ending, marker, steps)
+    return steps.finish()
+
+
+def _drop_paths(ending: Ending, marker: Marker, steps: StepList) -> None:
+    """Remove what stands in the sandbox's own folder but the marker, then forget which files were ours."""
     base_dir = ending.view.identity.base_dir
     paths = _own_paths(ending)
     unseen = {f"{own_folder(base_dir, ending.uid)}/{name}" for name in marker.files} - {seen.path for seen in paths}
@@ -69,9 +71,6 @@ def expire(ending: Ending, marker: Marker) -> tuple[Step, ...]:
         steps.effect(DropPath(seen.path, base_dir, seen.inode), f"remove {seen.path}")
     if marker.files:
         steps.effect(PutMarker(base_dir, msgspec.structs.replace(marker, files=())), "write the marker without them")
-    if ending.measured:
-        steps.add(Measure("after"), "measure the host again")
-    return steps.finish()
 
 
 def leaves_anything(ending: Ending) -> bool:

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from reconciler.model.plan import Action, Plan, Verb
+from reconciler.model.plan import Action, Plan
 from reconciler.model.record import Record
 from reconciler.model.status import Condition, SandboxStatus, Statuses
 from reconciler.record.journal import OUTCOMES_FILE, PASSES, PLAN_FILE, Line, pass_ids, read_lines
 
-_ENDING = (Verb.DESTROY, Verb.REAP, Verb.FORGET)
 """What such an action was to end has its record still, or never had one."""
 
 
@@ -47,7 +46,7 @@ def _made_by(folder: Path, pass_id: str) -> Iterator[tuple[str, Record]]:
     maybe_done |= {step for step, line in last.items() if line.moment == "before"}
     for action in plan.actions:
         begun = [last[step.id] for step in action.steps if step.id in last]
-        if action.verb not in _ENDING and maybe_done.intersection(line.step for line in begun):
+        if not action.verb.ends and maybe_done.intersection(line.step for line in begun):
             yield plan.fleet, _record(action, plan, begun)
 
 

@@ -82,7 +82,7 @@ def records_of(statuses: Statuses) -> Records:
         ready={
             name: status.ready_run
             for name, status in sorted(statuses.sandboxes.items())
-            if any(one.type == "Ready" and one.status == "True" for one in status.conditions)
+            if status.ready is not None and status.ready.status == "True"
         },
         hosts={name: status.record for name, status in sorted(statuses.hosts.items())},
         removals=() if statuses.fleet is None else statuses.fleet.removals,
@@ -230,5 +230,5 @@ def _is_worth_keeping(status: SandboxStatus, accounts: tuple[Account, ...], desi
 
 
 def _line(status: SandboxStatus) -> SandboxLine:
-    ready = next((one.status for one in status.conditions if one.type == "Ready"), "Unknown")
+    ready = "Unknown" if status.ready is None else status.ready.status
     return SandboxLine(name=status.name, host=status.host, sync=status.sync, health=status.health, ready=ready)

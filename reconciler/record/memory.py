@@ -21,8 +21,6 @@ from reconciler.record.accounts import Account
 REMOVALS_KEPT = timedelta(hours=24)
 """The budget counts the removals of one day."""
 
-_ENDING = (Verb.DESTROY, Verb.REAP, Verb.FORGET)
-
 
 def remember(old: tuple[Record, ...], accounts: Iterable[Account], *, at: datetime) -> tuple[Record, ...]:
     """Give the records of one sandbox after what was seen and done; `at` is when the pass ended."""
@@ -82,7 +80,7 @@ def may_have_happened(action: Action, ended: ActionEnded, *, only: tuple[type[ms
 
 def _after(old: Record | None, account: Account, action: Action, ended: ActionEnded, *, at: datetime) -> Record | None:
     done = ended.end == "done"
-    if action.verb in _ENDING:
+    if action.verb.ends:
         if not done:
             return old
         expired = action.bucket is Bucket.EXPIRED and action.verb is not Verb.FORGET

@@ -24,7 +24,6 @@ ADMISSION_REFUSED = "AdmissionRefused"
 DRIFT_REPORTED = "DriftReported"
 """The reasons of a plan for holding back that are conditions of their own."""
 
-_REMOVING = (Verb.DESTROY, Verb.REAP, Verb.FORGET)
 _CONTAINERS = "containers/"
 _DISTURBING = (StopContainer, RestartContainer, RemoveContainer, RenameContainer)
 """A failed action that came to none of these left what was there before in service."""
@@ -213,7 +212,7 @@ def _ended(
         text = f"{action.verb} {repeated} times in a row for the same reason: {action.cause.text}"
         also.append(ConditionSaid("Stalled", "True", "Repeating", text))
     match ended.end:
-        case "done" if action.verb in _REMOVING:
+        case "done" if action.verb.ends:
             return _removed(action)
         case "done":
             return _done(old, account, action, also=also, started_at=started_at)
@@ -343,7 +342,7 @@ def _health(ready: ConditionSaid) -> Health:
 
 
 def _ready_of(status: SandboxStatus) -> ConditionSaid:
-    return next((_said(one) for one in status.conditions if one.type == "Ready"), _UNBORN)
+    return _UNBORN if status.ready is None else _said(status.ready)
 
 
 def _kept(old: SandboxStatus | None, *types: ConditionType) -> tuple[ConditionSaid, ...]:

@@ -19,7 +19,6 @@ KNOWN_AFTER_PULL = "(known after pull)"
 FORCES = "# forces replacement"
 IRREVERSIBLE = "!"
 
-_ENDING = (Verb.DESTROY, Verb.REAP)
 
 _COLUMN_MAX = 48
 """A column wider than this would push every other line of the block off the screen."""
@@ -51,7 +50,7 @@ def action_lines(action: Action, *, width: int, wide: bool = False) -> Page:
     rows = [_field_row(change, irreversible=False) for change in action.marker]
     for resource in action.resources:
         rows += _resource_rows(action, resource)
-    if action.verb in _ENDING and not rows:
+    if action.verb.ends and not rows:
         rows = _ending_rows(action)
     page += _aligned(rows, width=width, style_of=action)
     if not any(resource.changes for resource in action.resources) and not action.marker:

@@ -83,11 +83,10 @@ def _place(status: SandboxStatus) -> tuple[str, str]:
 
 
 def _verdict(status: SandboxStatus) -> tuple[Span, Span, str]:
-    ready = _find(status.conditions, "Ready")
     return (
         Span(status.sync, _SYNC.get(status.sync, "held")),
         Span(status.health, _HEALTH.get(status.health, "held")),
-        "Unknown" if ready is None else ready.status,
+        "Unknown" if status.ready is None else status.ready.status,
     )
 
 
@@ -106,8 +105,7 @@ def _last(status: SandboxStatus, *, now: datetime) -> str:
 def _telling(status: SandboxStatus) -> list[Condition]:
     """Give what keeps a sandbox from being well, what matters most first."""
     telling = [one for one in (_find(status.conditions, kind) for kind in _TELLING) if one is not None]
-    ready = _find(status.conditions, "Ready")
-    return telling if ready is None or ready.status == "True" else [*telling, ready]
+    return telling if status.ready is None or status.ready.status == "True" else [*telling, status.ready]
 
 
 def _reason(status: SandboxStatus) -> str:
@@ -187,7 +185,7 @@ def _seen(status: SandboxStatus | HostStatus, *, now: datetime) -> str:
 
 
 def _counts(sandboxes: list[SandboxStatus], hosts: list[HostStatus]) -> str:
-    ready = sum(1 for one in sandboxes if (found := _find(one.conditions, "Ready")) and found.status == "True")
+    ready = sum(1 for one in sandboxes if one.ready is not None and one.ready.status == "True")
     synced = sum(1 for one in sandboxes if one.sync == "Synced")
     stale = sum(1 for one in sandboxes if one.stale)
     silent = sum(1 for one in hosts if one.stale)

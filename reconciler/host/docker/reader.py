@@ -24,13 +24,6 @@ REGISTRY_S = 30.0
 LOG_LIMIT_BYTES = 4 * 1024 * 1024
 
 
-class EngineVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold what an engine says of itself: its version, and the API version that we speak with it."""
-
-    engine: str
-    api: str
-
-
 class EngineFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Hold what an engine says of itself: where it keeps its data, its id and version, and the API that we speak."""
 
@@ -63,20 +56,19 @@ class DockerReader:
             if refused.status != HTTPStatus.BAD_REQUEST:
                 raise
             # It does not speak our version; which it speaks, it tells whoever names none.
-            api = (await self.version(deadline_s=deadline_s)).api
+            api = await self.api_version(deadline_s=deadline_s)
             said = await self._object("/info", deadline_s=deadline_s, versioned=False)
         info = read_reply(said, InfoReply, host=self._wire.host, what="the engine's description of itself")
         return EngineFacts(root=info.docker_root_dir, id=info.id, version=info.server_version, api=api)
 
-    async def version(self, *, deadline_s: float = READ_S) -> EngineVersion:
-        """Read the engine's version, and choose the API version. Raises `ConnectFailed` `E_DOCKER_TOO_OLD`."""
+    async def api_version(self, *, deadline_s: float = READ_S) -> str:
+        """Choose the API version by what the engine says that it speaks. Raises `ConnectFailed` `E_DOCKER_TOO_OLD`."""
         said = await self._object("/version", deadline_s=deadline_s, versioned=False)
         newest, oldest = _numbers(said.get("ApiVersion")), _numbers(said.get("MinAPIVersion"))
         if newest < _numbers(OLDEST_API):
             raise docker_too_old(self._wire.host, str(said.get("ApiVersion")), OLDEST_API)
         # An engine that has dropped our version is asked for the oldest that it still speaks.
-        api = OLDEST_API if oldest <= _numbers(OLDEST_API) else f"{oldest[0]}.{oldest[1]}"
-        return EngineVersion(engine=str(said.get("Version", "")), api=api)
+        return OLDEST_API if oldest <= _numbers(OLDEST_API) else f"{oldest[0]}.{oldest[1]}"
 
     async def list_containers(self) -> list[dict[str, Any]]:
         """List all containers, running or not. The list has no limits and no environment: inspect for those."""

@@ -220,7 +220,7 @@ async def test_absent_is_none_only_when_the_engine_says_404(tmp_path: Path) -> N
 async def test_the_oldest_common_api_version_is_spoken(tmp_path: Path, newest: str, oldest: str, spoken: str) -> None:
     body = json.dumps({"ApiVersion": newest, "MinAPIVersion": oldest, "Version": "x"}).encode()
     async with engine(tmp_path, reply(body), read_only=True) as (wire, stand_in):
-        assert (await DockerReader(wire).version()).api == spoken
+        assert await DockerReader(wire).api_version() == spoken
         assert stand_in.requests == ["GET /version HTTP/1.1"]
 
 
@@ -257,7 +257,7 @@ async def test_an_engine_older_than_the_oldest_we_speak_has_its_own_code(tmp_pat
     body = json.dumps({"ApiVersion": "1.40", "MinAPIVersion": "1.12"}).encode()
     async with engine(tmp_path, reply(body), read_only=True) as (wire, _):
         with pytest.raises(ConnectFailed) as caught:
-            await DockerReader(wire).version()
+            await DockerReader(wire).api_version()
         assert caught.value.code == "E_DOCKER_TOO_OLD"
         assert "1.40" in caught.value.message
 
