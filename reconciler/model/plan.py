@@ -188,17 +188,46 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
         return self.bucket is Bucket.DRIFTED and all(change.origin == "drift" for change in self.changes)
 
 
-AS_ASKED = frozenset({"Suspended", "Orphan", "TooYoung", "InGrace"})
+HeldReason = Literal[
+    "AdmissionRefused",
+    "AnotherRevision",
+    "BeingRemoved",
+    "DependencyHeld",
+    "DriftReported",
+    "HostIdentity",
+    "HostNotInSpecs",
+    "HostUnreachable",
+    "InGrace",
+    "MarkerDamaged",
+    "MarkerMissing",
+    "MoveBlocked",
+    "NameTaken",
+    "Orphan",
+    "PathOwner",
+    "PathTaken",
+    "PathUnreadable",
+    "PolicyMount",
+    "PortTaken",
+    "Protected",
+    "Retained",
+    "SecondCopy",
+    "StorageOverlap",
+    "Suspended",
+    "TagUnknown",
+    "TooYoung",
+    "Unprovable",
+]
+AS_ASKED: frozenset[HeldReason] = frozenset({"Suspended", "Orphan", "TooYoung", "InGrace"})
 """Reasons for holding back that somebody asked for; with any other, a host is not as the specs say."""
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold what is not done and why. `reason` is one word of a closed list, `message` a sentence."""
+    """Hold what is not done and why: `message` is a sentence, `hint` the way out."""
 
     sandbox: str
     host: str
     bucket: Bucket
-    reason: str
+    reason: HeldReason
     message: str
     hint: str | None = None
 

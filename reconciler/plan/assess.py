@@ -13,7 +13,7 @@ from reconciler.model.plan import FieldChange, ResourceChange, Verb
 from reconciler.model.resource import Container, Directory, File, Network, Resource, Volume
 from reconciler.model.rule import Remedy, strongest
 from reconciler.model.text import bind, is_run_scoped, is_secret
-from reconciler.plan.assessment import Assessment, Item, Trouble, begins_run
+from reconciler.plan.assessment import Assessment, Item, Trouble, made_anew
 from reconciler.plan.compare import (
     Difference,
     Wanted,
@@ -55,7 +55,7 @@ def assess(
     found = [_assess_support(scene, resource) for resource in want.resources if not isinstance(resource, Container)]
     support = [item for item in found if isinstance(item, Item)]
     containers = [_assess_container(scene, container, support) for container in want.containers]
-    if begins_run([item for item in containers if isinstance(item, Item)]):
+    if made_anew(item for item in containers if isinstance(item, Item)):
         found += _made_for_the_run(scene, support)
         support = [item for item in found if isinstance(item, Item)]
         containers = [_assess_container(scene, container, support) for container in want.containers]

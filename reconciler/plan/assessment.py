@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from reconciler.model.plan import FieldChange, ResourceChange, Verb
+from reconciler.model.plan import FieldChange, HeldReason, ResourceChange, Verb
 from reconciler.model.resource import Container, Resource
 from reconciler.plan.holdings import OwnedContainer
 
@@ -28,7 +28,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 class Trouble(msgspec.Struct, frozen=True):
     """Say why a sandbox cannot be brought to its desired state, and what a person can do about it."""
 
-    reason: str
+    reason: HeldReason
     message: str
     hint: str | None = None
 
@@ -63,9 +63,14 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
         return (*(change for item in self.items for change in item.change.changes), *self.marker)
 
     @property
+    def made_anew(self) -> tuple[Container, ...]:
+        """Give the containers that are created, or replaced by new ones."""
+        return made_anew(self.items)
+
+    @property
     def begins_run(self) -> bool:
         """Tell whether a container is made anew, which begins another run."""
-        return begins_run(self.items)
+        return bool(self.made_anew)
 
     @property
     def only_drift(self) -> bool:
@@ -73,8 +78,10 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
         return all(change.origin == "drift" for change in self.changes)
 
 
-def begins_run(items: Iterable[Item]) -> bool:
-    """Tell whether a container is made anew, which begins another run."""
-    return any(
-        isinstance(item.resource, Container) and item.change.verb in (Verb.CREATE, Verb.REPLACE) for item in items
+def made_anew(items: Iterable[Item]) -> tuple[Container, ...]:
+    """Give the containers that are created, or replaced by new ones."""
+    return tuple(
+        item.resource
+        for item in items
+        if isinstance(item.resource, Container) and item.change.verb in (Verb.CREATE, Verb.REPLACE)
     )

@@ -123,14 +123,9 @@ def _drop_files(work: Work, paths: list[str], steps: StepList) -> None:
 
 def _pulls(work: Work, assessment: Assessment) -> list[PullImage]:
     """Pull each image that a container to be created needs and the host does not have, or has an older one of."""
-    wanted = {
-        item.resource.image
-        for item in assessment.items
-        if isinstance(item.resource, Container) and item.change.verb in (Verb.CREATE, Verb.REPLACE)
-    }
     return [
         PullImage(reference, digest)
-        for reference in sorted(wanted)
+        for reference in sorted({container.image for container in assessment.made_anew})
         if (digest := moved_to(work.view, reference, image_id=reference)) is not None
         or not isinstance(work.view.images.get(reference), ImageFact)
     ]

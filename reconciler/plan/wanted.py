@@ -18,6 +18,7 @@ from reconciler.plan.assessment import Assessment, Trouble
 from reconciler.plan.case import Case, Verdict
 from reconciler.plan.compare import where_said
 from reconciler.plan.intent import same_intent
+from reconciler.plan.mounts import mount_trouble
 from reconciler.plan.placed import own_files
 from reconciler.plan.runs import run_id
 from reconciler.plan.steps import Work, lower
@@ -126,6 +127,14 @@ def _forbidden(case: Case, want: SandboxDesired, assessment: Assessment, verb: V
         return Trouble(
             "DriftReported", f"drifted, and drift is only reported: {fields}", "set drift: heal to repair it"
         )
+    exposing = mount_trouble(
+        assessment.made_anew,
+        uid=want.uid,
+        identity=case.state.view.identity,
+        bindings=case.world.bindings(case.place.host),
+    )
+    if exposing is not None:
+        return exposing
     if verb is Verb.CREATE:
         return admission_trouble(case.world, case.place) or _taken_port(case, want)
     return _taken_port(case, want) if verb in (Verb.REPLACE, Verb.START) else None

@@ -19,11 +19,6 @@ from reconciler.record.memory import may_have_happened
 REPEATS_MAX = 3
 """So many times in a row the same action for the same reason is a loop, not a repair."""
 
-SUSPENDED = "Suspended"
-ADMISSION_REFUSED = "AdmissionRefused"
-DRIFT_REPORTED = "DriftReported"
-"""The reasons of a plan for holding back that are conditions of their own."""
-
 _CONTAINERS = "containers/"
 _DISTURBING = (StopContainer, RestartContainer, RemoveContainer, RenameContainer)
 """A failed action that came to none of these left what was there before in service."""
@@ -163,15 +158,15 @@ def _held(old: SandboxStatus | None, account: Account, held: Held) -> Judgement:
     kept = _kept(old, "Stalled", "Drifted", "Expired")
     reachable = ConditionSaid("Reachable", "True", "HostAnswered", "its host answered")
     ready_run = "" if old is None or ready.status == "False" else old.ready_run
-    if held.reason == SUSPENDED:
+    if held.reason == "Suspended":
         also = (ConditionSaid("Suspended", "True", "SuspendedBySpec", held.message), reachable, *kept)
         # What was applied on another host says nothing of this one, to which the specs have moved it since.
         sync: Sync = "Unknown" if old is None or old.host != account.host else old.sync
         return Judgement(sync=sync, health="Suspended", ready=ready, also=also, ready_run=ready_run)
-    if held.reason == DRIFT_REPORTED:
+    if held.reason == "DriftReported":
         kept = (*_kept(old, "Stalled", "Expired"), ConditionSaid("Drifted", "True", "FieldsDiffer", held.message))
     also = (reachable, *kept)
-    if held.reason == ADMISSION_REFUSED:
+    if held.reason == "AdmissionRefused":
         also = (*also, ConditionSaid("CapacityOK", "False", "HeldBack", held.message))
     return Judgement(sync="OutOfSync", health=_health(ready), ready=ready, also=also, ready_run=ready_run)
 

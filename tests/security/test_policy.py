@@ -148,15 +148,17 @@ def test_s14_docker_is_given_mounts_and_never_binds() -> None:
     assert '"Mounts": [' in source
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a plan does not compare mounts with the base folder that the host told; apply refuses the creation",
-)
-@pytest.mark.parametrize("path", [b.BASE_DIR, b.HOME, f"{b.BASE_DIR}/0123abcd/data"])
-def test_s14_a_plan_holds_what_would_mount_a_base_folder(path: str) -> None:
+@pytest.mark.parametrize("path", [b.BASE_DIR, b.HOME, f"{b.BASE_DIR}/0123abcd/data", "/var/lib", "/var/lib/docker/x"])
+def test_s14_a_plan_holds_what_would_mount_a_folder_that_only_the_host_tells(path: str) -> None:
     one = b.a_sandbox(resources=(b.a_container(mounts={"/x": Mount("bind", path)}),))
     made = decide(b.a_desired(one))
-    assert [held.sandbox for held in made.held] == [one.name]
+    assert [(held.sandbox, held.reason) for held in made.held] == [(one.name, "PolicyMount")]
+
+
+def test_s14_a_plan_lets_a_sandbox_have_its_own_folder() -> None:
+    own = Mount("bind", f"{b.BASE_DIR}/{b.a_sandbox().uid}/data")
+    made = decide(b.a_desired(b.a_sandbox(resources=(b.a_container(mounts={"/x": own}),))))
+    assert made.held == ()
 
 
 # S18: a secret is a reference -----------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from reconciler.host.scripts import load_script
 from reconciler.host.shell import read_script
 from reconciler.model.effect import CreateContainer, NotDone
 from reconciler.model.labels import PREFIX
+from reconciler.model.mounting import exposed_by
 from reconciler.model.text import plain, printable
 
 if TYPE_CHECKING:
@@ -35,12 +36,11 @@ async def doubt_sources(shell: Shell, effect: CreateContainer, *, base_dir: str)
     sources = sorted({plain(mount.source) for mount in effect.container.mounts.values() if mount.kind == "bind"})
     if not sources:
         return None
-    own = f"{base_dir}/{effect.labels.get(f'{PREFIX}uid')}/"
+    uid = effect.labels.get(f"{PREFIX}uid", "")
     for source in sources:
-        if f"{base_dir}/".startswith(f"{source.rstrip('/')}/") or (
-            source.startswith(f"{base_dir}/") and not source.startswith(own)
-        ):
-            return _refused(effect, source, f"{base_dir} holds the markers and folders of all sandboxes", _OURS_HINT)
+        exposed = exposed_by(source, base_dir=base_dir, uid=uid)
+        if exposed is not None:
+            return _refused(effect, source, exposed, _OURS_HINT)
     script = load_script("sources")
     done = await read_script(shell, script, args=tuple(sources), deadline_s=_DEADLINE_S)
     said = done.stdout.decode("utf-8", "replace").splitlines()

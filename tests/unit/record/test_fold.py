@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from reconciler.model.effect import Done, NotDone, Outcome, RemoveContainer, StartContainer, Unknown
 from reconciler.model.observed import Observed
 from reconciler.model.outcome import ActionEnded, Instance, PassEnded, StepEnded
-from reconciler.model.plan import Action, Await, Bucket, Cause, Held, Matched, Plan, Step, Verb
+from reconciler.model.plan import Action, Await, Bucket, Cause, Held, HeldReason, Matched, Plan, Step, Verb
 from reconciler.model.status import Condition, SandboxStatus, Statuses
 from reconciler.record.fold import fold, records_of
 from tests import builders as b
@@ -283,7 +283,11 @@ def test_a_look_that_matches_ends_the_row() -> None:
 
 
 def test_suspension_and_lack_of_room_are_conditions() -> None:
-    for reason, kind, value in (("Suspended", "Suspended", "True"), ("AdmissionRefused", "CapacityOK", "False")):
+    cases: tuple[tuple[HeldReason, str, str], ...] = (
+        ("Suspended", "Suspended", "True"),
+        ("AdmissionRefused", "CapacityOK", "False"),
+    )
+    for reason, kind, value in cases:
         held = Held(sandbox="web-1", host="h1", bucket=Bucket.HELD, reason=reason, message="because")
         after = fold(made(), b.a_plan(held=(held,)), seen(), None, b.T0)
         assert said(after, kind)[0] == value
