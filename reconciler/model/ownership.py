@@ -9,7 +9,7 @@ import msgspec
 from reconciler.model import labels as label
 from reconciler.model.marker import Marker
 from reconciler.model.names import DerivedName, Key, is_full_id, parse_derived, sandbox_uid
-from reconciler.model.observed import ImageAbsent, ImageFact, SeenContainer
+from reconciler.model.observed import HostView, ImageAbsent, ImageFact, SeenContainer, SeenMarker
 
 _OWNER = ("fleet", "sandbox", "uid", "kind", "resource")
 
@@ -60,7 +60,7 @@ def prove_container(
         seen: the inspected container.
         fleet: name of this fleet.
         images: image facts by id; the container's own must be among them.
-        markers: this host's markers by uid.
+        markers: this host's, as `trusted_markers` gives them.
     """
     name = parse_derived(seen.name)
     if name is not None and name.fleet == fleet and _is_adopted(seen, name=name, markers=markers):
@@ -73,6 +73,26 @@ def prove_container(
     if carries_ours(image.labels):
         return Unprovable(why="its image carries labels of the reconciler, so its own prove nothing")
     return prove_labels(seen.name, seen.labels, fleet=fleet)
+
+
+def doubt_marker(found: SeenMarker, *, fleet: str) -> str | None:
+    """Say why what lies in a sandbox's folder is no marker: it cannot be read, or is a copy of another's; or None."""
+    marker = found.marker
+    if marker is None or marker.fleet != fleet or sandbox_uid(fleet, marker.sandbox) == found.folder:
+        return found.fault
+    return f"it is the one of sandbox {marker.sandbox}, whose folder is another"
+
+
+def trusted_markers(view: HostView, *, fleet: str) -> dict[str, Marker]:
+    """Give a host's markers, by uid, that are this fleet's, in their own folder, and written by our user."""
+    return {
+        found.marker.uid: found.marker
+        for found in view.markers
+        if found.marker is not None
+        and found.marker.fleet == fleet
+        and found.owner_uid == view.identity.uid
+        and doubt_marker(found, fleet=fleet) is None
+    }
 
 
 def prove_labels(docker_name: str, labels: Mapping[str, str], *, fleet: str) -> Proof:

@@ -10,7 +10,17 @@ from reconciler.model.labels import from_docker
 from reconciler.model.marker import Marker
 from reconciler.model.names import DerivedName, parse_derived, sandbox_uid
 from reconciler.model.observed import HostView, ImageFact, SeenContainer, SeenMarker, SeenNetwork, SeenVolume
-from reconciler.model.ownership import Ours, Theirs, Unprovable, carries_ours, owner_of, prove_container, prove_labels
+from reconciler.model.ownership import (
+    Ours,
+    Theirs,
+    Unprovable,
+    carries_ours,
+    doubt_marker,
+    owner_of,
+    prove_container,
+    prove_labels,
+    trusted_markers,
+)
 
 
 class OwnedContainer(msgspec.Struct, frozen=True):
@@ -190,7 +200,7 @@ def sort_view(view: HostView, *, fleet: str) -> HostHoldings:
         sandboxes={name: gathered[name].finish(name) for name in sorted(gathered)},
         others=others,
         strangers=frozenset(strangers),
-        damaged={item.folder: fault for item in view.markers if (fault := _fault_of(item, fleet)) is not None},
+        damaged={item.folder: fault for item in view.markers if (fault := doubt_marker(item, fleet=fleet)) is not None},
         renamed={name: tuple(found) for name, found in renamed.items()},
     )
 
@@ -209,28 +219,18 @@ def _renamed(seen: SeenContainer, view: HostView, *, fleet: str) -> DerivedName 
     return lasting if str(lasting) != seen.name else None
 
 
-def _fault_of(found: SeenMarker, fleet: str) -> str | None:
-    """Say why a marker is none: it cannot be read, or it was copied from another sandbox's folder."""
-    marker = found.marker
-    if marker is None or marker.fleet != fleet or sandbox_uid(fleet, marker.sandbox) == found.folder:
-        return found.fault
-    return f"it is the one of sandbox {marker.sandbox}, whose folder is another"
-
-
 def _take_markers(view: HostView, *, fleet: str, gathered: defaultdict[str, _Gathering]) -> dict[str, Marker]:
-    """Keep the markers whose folder, owner and fleet are right, and doubt a sandbox whose folder is another user's."""
-    markers: dict[str, Marker] = {}
+    """Take the markers that can be trusted, and doubt a sandbox whose folder is another user's."""
+    trusted = trusted_markers(view, fleet=fleet)
     for found in view.markers:
         marker = found.marker
-        if marker is None or marker.fleet != fleet or _fault_of(found, fleet) is not None:
+        if marker is None or marker.fleet != fleet or doubt_marker(found, fleet=fleet) is not None:
             continue
         mine = gathered[marker.sandbox]
-        if found.owner_uid != view.identity.uid:
+        if marker.uid in trusted:
+            mine.marker, mine.folder = marker, found
+        else:
             mine.doubts.append(
                 f"its folder {found.folder} belongs to uid {found.owner_uid}, we are {view.identity.uid}"
             )
-            continue
-        markers[marker.uid] = marker
-        mine.marker = marker
-        mine.folder = found
-    return markers
+    return trusted

@@ -9,7 +9,7 @@ import msgspec
 from reconciler.model.digest import fingerprint
 from reconciler.model.observed import Observed, Reachable, SeenContainer, Unreachable
 from reconciler.model.outcome import ActionEnded, Instance, PassEnded
-from reconciler.model.ownership import Ours, prove_container
+from reconciler.model.ownership import Ours, prove_container, trusted_markers
 from reconciler.model.plan import Action, Bucket, Held, Matched, Plan
 
 _RANK = {bucket: rank for rank, bucket in enumerate(Bucket)} | {
@@ -105,7 +105,7 @@ def _standing(observed: Observed, *, fleet: str) -> dict[tuple[str, str], tuple[
         if isinstance(look, Unreachable):
             continue
         view = look.view
-        markers = {held.marker.uid: held.marker for held in view.markers if held.marker is not None}
+        markers = trusted_markers(view, fleet=fleet)
         for seen in sorted(view.containers, key=lambda item: item.name):
             proof = prove_container(seen, fleet=fleet, images=view.images, markers=markers)
             if isinstance(proof, Ours) and proof.name.settled:

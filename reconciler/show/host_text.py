@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from reconciler.model.observed import HostView, SeenContainer
-from reconciler.model.ownership import Ours, Proof, Theirs, Unprovable, prove_container
+from reconciler.model.ownership import Ours, Proof, Theirs, Unprovable, prove_container, trusted_markers
 from reconciler.model.size import round_size
 from reconciler.model.snapshot import DiskUse, HostSnapshot, Pressure
 from reconciler.show.escape import shown
@@ -72,7 +72,7 @@ def host_page(name: str, *, snapshot: HostSnapshot | None, view: HostView, fleet
 
 def inventory(view: HostView, *, fleet: str) -> list[Shown]:
     """List the inspected containers with whose they are, and why where that cannot be told."""
-    markers = {held.marker.uid: held.marker for held in view.markers if held.marker is not None}
+    markers = trusted_markers(view, fleet=fleet)
     listed = []
     for seen in sorted(view.containers, key=lambda one: one.name):
         proof = prove_container(seen, fleet=fleet, images=view.images, markers=markers)

@@ -8,8 +8,27 @@ from reconciler.model.labels import PREFIX
 from reconciler.model.marker import Marker
 from reconciler.model.names import sandbox_uid
 from reconciler.model.observed import ImageAbsent, ImageFact, SeenContainer
-from reconciler.model.ownership import Ours, Proof, Theirs, Unprovable, prove_container, prove_labels
-from tests.builders import FLEET, a_foreign, a_marker, a_sandbox, a_seen, an_image, docker_name, full_id, labels_for
+from reconciler.model.ownership import (
+    Ours,
+    Proof,
+    Theirs,
+    Unprovable,
+    prove_container,
+    prove_labels,
+    trusted_markers,
+)
+from tests.builders import (
+    FLEET,
+    a_foreign,
+    a_marker,
+    a_sandbox,
+    a_seen,
+    a_view,
+    an_image,
+    docker_name,
+    full_id,
+    labels_for,
+)
 from tests.strategies import names
 
 
@@ -103,3 +122,20 @@ def test_networks_and_volumes_are_proved_by_labels_and_name() -> None:
     assert str(proof.key) == "networks/net"
     assert isinstance(prove_labels("bridge", {}, fleet=FLEET), Theirs)
     assert isinstance(prove_labels("my-net", labels, fleet=FLEET), Unprovable)
+
+
+@pytest.mark.parametrize(
+    ("told", "folder", "owner_uid", "trusted"),
+    [
+        (a_marker(), None, None, True),
+        (replace(a_marker(), fleet="other"), None, None, False),
+        (a_marker(), sandbox_uid(FLEET, "other"), None, False),
+        (a_marker(), None, 4711, False),
+    ],
+)
+def test_only_our_own_marker_in_its_own_folder_is_trusted(
+    told: Marker, folder: str | None, owner_uid: int | None, *, trusted: bool
+) -> None:
+    who = a_view().identity.uid if owner_uid is None else owner_uid
+    found = a_seen_marker(told, folder=folder or told.uid, owner_uid=who)
+    assert bool(trusted_markers(replace(a_view(), markers=(found,)), fleet=FLEET)) is trusted
