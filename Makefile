@@ -36,8 +36,9 @@ test: venv ## Every test; the real hosts among them need root on Debian
 demo: venv ## The whole tool on real throw-away hosts; on simulated ones where those cannot be had
 	$(BIN)/python -m tests.lab.demo
 
-soak: venv ## Play the simulation with fresh seeds for SECONDS (60) on all cores, and count what was reached
+soak: venv ## Fresh seeds of the simulation for SECONDS (60); then die at every moment of real passes (long)
 	$(BIN)/python -m tests.simulate --soak $(SECONDS)
+	EVERY_OCCURRENCE=1 $(BIN)/python -m pytest -n 0 -s tests/integration/faults/test_crash.py
 
 bench: venv ## What it costs beside ssh, Ansible, pyinfra and compose, on the same throw-away hosts
 	$(BIN)/python -m tests.bench

@@ -195,7 +195,9 @@ def compare_file(want: File, seen: SeenPath, said: Said, *, sha256: str, secret:
     changes = _compare_modes(f"files.{want.name}.mode", want.mode, seen.mode, said)
     if seen.sha256 != sha256:
         old, new = (SECRET_SHOWN,) * 2 if secret else (f"sha256:{(seen.sha256 or '')[:12]}", f"sha256:{sha256[:12]}")
-        changes = (said.change(f"files.{want.name}.content", old=old, new=new), *changes)
+        # A secret's value is in no digest of what was meant, so its change is taken as meant, wherever it stands.
+        meant = Said(said.origins, intended=True) if secret else said
+        changes = (meant.change(f"files.{want.name}.content", old=old, new=new), *changes)
     return Difference(changes, 2 - len(changes))
 
 
