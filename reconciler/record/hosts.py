@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
@@ -25,6 +26,7 @@ def fold_hosts(
 ) -> dict[str, HostStatus]:
     """Give the status of every host that is wanted, was heard of, or still holds something we remember."""
     used = {record.host for record in remembered}
+    shared = _shared_ids(old, observed)
     hosts: dict[str, HostStatus] = {}
     for name in sorted({*old, *observed.hosts}):
         if desired is not None and name not in desired.hosts and name not in used:
@@ -32,7 +34,7 @@ def fold_hosts(
         look = observed.hosts.get(name)
         before = old.get(name)
         if look is not None:
-            hosts[name] = _heard(before, name, look, fleet=plan.fleet, now=now, used=name in used)
+            hosts[name] = _heard(before, name, look, fleet=plan.fleet, now=now, used=name in used, shared=shared)
         elif before is not None:
             hosts[name] = before
     return hosts
@@ -50,8 +52,23 @@ def accept_host(statuses: Statuses, *, name: str, identity: HostIdentity, fleet:
     return msgspec.structs.replace(statuses, hosts={**statuses.hosts, name: after})
 
 
+def _shared_ids(old: Mapping[str, HostStatus], observed: Observed) -> frozenset[str]:
+    """Give the host ids that more than one host is known by: which of them is meant, a person has to say."""
+    known = {name: status.record.host_id for name, status in old.items()}
+    known |= {name: look.view.identity.host_id for name, look in observed.hosts.items() if isinstance(look, Reachable)}
+    counted = Counter(id_ for id_ in known.values() if id_ is not None)
+    return frozenset(id_ for id_, count in counted.items() if count > 1)
+
+
 def _heard(
-    before: HostStatus | None, name: str, look: Reachable | Unreachable, *, fleet: str, now: datetime, used: bool
+    before: HostStatus | None,
+    name: str,
+    look: Reachable | Unreachable,
+    *,
+    fleet: str,
+    now: datetime,
+    used: bool,
+    shared: frozenset[str],
 ) -> HostStatus:
     record = HostRecord(name=name, host_id=None) if before is None else before.record
     conditions = () if before is None else before.conditions
@@ -66,7 +83,7 @@ def _heard(
     # An identity once noted stays until a person accepts another: overwriting it would hide a changed machine.
     record = HostRecord(
         name=name,
-        host_id=record.host_id or identity.host_id,
+        host_id=record.host_id or (None if identity.host_id in shared else identity.host_id),
         docker_root=(record.docker_root if used or record.host_id else None) or identity.docker_root,
         engine=identity.engine,
     )

@@ -335,6 +335,15 @@ def test_a_host_keeps_the_identity_it_was_first_known_by() -> None:
     assert after.hosts["h1"].record.host_id == b.HOST_ID
 
 
+def test_a_host_that_turns_out_to_be_another_is_not_remembered_as_that_machine() -> None:
+    alone = fold(Statuses(), matches(), seen(), None, b.T0)
+    twins = b.an_observed({name: b.a_reachable(b.a_settled_view(b.a_sandbox())) for name in ("h1", "h2")})
+    after = fold(alone, matches(), twins, None, b.T0)
+    assert {name: host.record.host_id for name, host in after.hosts.items()} == {"h1": b.HOST_ID, "h2": None}
+    apart = b.an_observed({"h2": b.a_reachable(b.a_view(identity=b.an_identity(host_id="f" * 32)))})
+    assert fold(after, matches(), apart, None, b.T0).hosts["h2"].record.host_id == "f" * 32
+
+
 def test_a_record_learns_the_identity_that_its_first_effect_wrote() -> None:
     fresh = b.an_observed({"h1": b.a_reachable(b.a_view(identity=b.an_identity(host_id=None)))})
     first = fold(Statuses(), b.a_plan(creates()), fresh, ended(), b.T0)

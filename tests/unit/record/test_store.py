@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import stat
 import subprocess
@@ -14,7 +13,6 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from reconciler.errors import StatusFolderError
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Bucket, Matched
 from reconciler.model.status import Statuses
@@ -26,8 +24,7 @@ from tests.lab.packages import tools
 from tests.unit.record.test_fold import made
 
 ROOT = Path(__file__).parents[3]
-SAMPLE_SEED = 20250601
-_ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+FILES = ("fleet.json", "sandboxes/web-1.json", "hosts/h1.json")
 
 
 def some() -> Statuses:
@@ -51,10 +48,6 @@ def files_of(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != ".lock"
     }
-
-
-def entries(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -126,221 +119,12 @@ def test_leftovers_of_a_killed_writer_are_swept(tmp_path: Path) -> None:
         assert "sandboxes/.new-0123456789abcdef" not in files_of(tmp_path / "status")
 
 
-def test_a_symlinked_file_is_neither_followed_nor_written_through(tmp_path: Path) -> None:
-    store = store_in(tmp_path / "status", some())
-    target = tmp_path / "precious.json"
-    path = tmp_path / "status/sandboxes/web-1.json"
-    path.rename(target)
-    path.symlink_to(target)
-    kept = target.read_bytes()
-    with store.lock("a test", now=b.T0):
-        loaded = store.load(now=b.T0)
-        assert loaded.statuses.sandboxes == {}
-        assert "no regular file" in loaded.warnings[0]
-        store.save(some())
-    assert target.read_bytes() == kept
-    assert not path.is_symlink()
-
-
-@pytest.mark.parametrize("kind", ["symlink", "file", "group", "world", "fifo"])
-def test_a_folder_that_cannot_be_trusted_is_refused(tmp_path: Path, kind: str) -> None:
-    folder = tmp_path / "status"
-    if kind == "symlink":
-        (tmp_path / "real").mkdir()
-        folder.symlink_to(tmp_path / "real")
-    elif kind == "file":
-        folder.write_text("")
-    elif kind == "fifo":
-        os.mkfifo(folder)
-    else:
-        folder.mkdir()
-        folder.chmod(0o770 if kind == "group" else 0o707)
-    with pytest.raises(StatusFolderError) as refused:
-        StatusStore(folder).open()
-    assert refused.value.hint
-    assert refused.value.exit_status == 1
-
-
-@pytest.mark.parametrize("path", ["/", "//", "/.", "/etc/.."])
-def test_the_root_of_the_file_system_is_refused(path: str) -> None:
-    with pytest.raises(StatusFolderError, match="root of the file system"):
-        StatusStore(Path(path)).open()
-
-
-@_ROOT_ONLY
-def test_somebody_elses_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "status").mkdir(mode=0o700)
-    os.chown(tmp_path / "status", 12345, 12345)
-    with pytest.raises(StatusFolderError, match="belongs to uid 12345"):
-        StatusStore(tmp_path / "status").open()
-
-
-def test_a_missing_parent_is_said(tmp_path: Path) -> None:
-    with pytest.raises(StatusFolderError, match="cannot be used"):
-        StatusStore(tmp_path / "a" / "b").open()
-
-
-def test_another_fleets_folder_is_refused(tmp_path: Path) -> None:
-    store_in(tmp_path / "status", some())
-    other = StatusStore(tmp_path / "status", fleet="other")
-    for refused in (other.open, lambda: other.load(now=b.T0)):
-        with pytest.raises(StatusFolderError, match="belongs to fleet lab") as error:
-            refused()
-        assert error.value.code == "E_STATUS_FLEET"
-        assert "--status" in (error.value.hint or "")
-
-
-FILES = ("fleet.json", "sandboxes/web-1.json", "hosts/h1.json")
-
-
-def refused_untouched(folder: Path, *, fleet: str | None, code: str) -> None:
-    """Check that nobody takes the folder, with its lock or without, and that nothing in it is another for that."""
-    kept = files_of(folder)
-    store = StatusStore(folder, fleet=fleet)
-    with pytest.raises(StatusFolderError) as unlocked:
-        store.load(now=b.T0)
-    with store.lock("a test", now=b.T0), pytest.raises(StatusFolderError) as locked:
-        store.load(now=b.T0)
-    assert unlocked.value.code == locked.value.code == code
-    assert files_of(folder) == kept
-
-
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("fleet", [b.FLEET, None])
-def test_one_file_of_another_fleet_is_enough_to_touch_none(tmp_path: Path, name: str, fleet: str | None) -> None:
-    folder = tmp_path / "status"
-    store_in(folder, some())
-    said = json.loads((folder / name).read_bytes())
-    (folder / name).write_text(json.dumps({**said, "fleet": "other"}))
-    # What comes first is damaged besides, and stays where it is all the same.
-    (folder / "sandboxes/a-1.json").write_text("{")
-    refused_untouched(folder, fleet=fleet, code="E_STATUS_FLEET")
-
-
-def test_without_its_summary_another_fleets_folder_is_still_refused(tmp_path: Path) -> None:
-    folder = tmp_path / "status"
-    store_in(folder, some())
-    (folder / "fleet.json").write_text("{")
-    refused_untouched(folder, fleet="other", code="E_STATUS_FLEET")
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_newer_format_is_refused_and_left_as_it_is(tmp_path: Path, name: str) -> None:
-    folder = tmp_path / "status"
-    store_in(folder, some())
-    (folder / name).write_bytes((folder / name).read_bytes().replace(b"-status/1", b"-status/2"))
-    (folder / "sandboxes/a-1.json").write_text("{")
-    refused_untouched(folder, fleet=b.FLEET, code="E_STATUS_NEWER")
-
-
-def test_whose_folder_it_is_is_known_without_its_summary(tmp_path: Path) -> None:
-    store_in(tmp_path / "status", some())
-    (tmp_path / "status/fleet.json").unlink()
-    assert StatusStore(tmp_path / "status").load(now=b.T0).fleet == b.FLEET
-
-
-@pytest.mark.parametrize("kind", ["file", "symlink", "dangling"])
-def test_what_is_no_folder_is_not_taken_for_an_empty_one(tmp_path: Path, kind: str) -> None:
-    folder = tmp_path / "status"
-    if kind == "file":
-        folder.write_text("")
-    else:
-        folder.symlink_to(tmp_path / ("none" if kind == "dangling" else "."))
-    with pytest.raises(StatusFolderError, match="cannot be opened"):
-        StatusStore(folder).load(now=b.T0)
-
-
-def test_five_hundred_damaged_files_are_moved_aside_or_read_whole(tmp_path: Path) -> None:
-    dice = random.Random(SAMPLE_SEED)  # noqa: S311 - a seeded sample of damage, no secret
-    store = store_in(tmp_path / "status", some())
-    whole = files_of(tmp_path / "status")
-    moved = 0
-    with store.lock("a test", now=b.T0):
-        for at in range(500):
-            name = dice.choice(sorted(whole))
-            path = tmp_path / "status" / name
-            path.write_bytes(damaged(whole[name], dice))
-            try:
-                loaded = store.load(now=b.later(seconds=at))
-            except StatusFolderError as refused:
-                assert "fleet" in refused.message or "newer" in refused.message  # noqa: PT017 - either is right here
-            else:
-                moved += len(loaded.warnings)
-                assert path.exists() != bool(loaded.warnings), name
-                store.save(loaded.statuses)
-            for aside in (tmp_path / "status").rglob("*.corrupt-*"):
-                aside.unlink()
-            path.write_bytes(whole[name])
-            store.save(store.load(now=b.T0).statuses)
-    assert moved > 400
-    assert store.load(now=b.T0).statuses == some()
-
-
-def damaged(raw: bytes, dice: random.Random) -> bytes:
-    broken = bytearray(raw)
-    match dice.randrange(4):
-        case 0:
-            for _ in range(dice.randint(1, 40)):
-                at = dice.randrange(len(broken))
-                broken[at] ^= 1 << dice.randrange(8)
-        case 1:
-            del broken[dice.randrange(len(broken) - 2) :]
-        case 2:
-            start = dice.randrange(len(broken))
-            broken[start : start + 64] = b"\0" * len(broken[start : start + 64])
-        case _:
-            broken = bytearray(dice.choice([b"", b"[]", b"null", b"{}", b'"x"', b"\xff\xfe", b"[" * 100_000]))
-    return bytes(broken)
-
-
-def test_a_reader_without_the_lock_moves_nothing(tmp_path: Path) -> None:
-    store = store_in(tmp_path / "status", some())
-    path = tmp_path / "status/sandboxes/web-1.json"
-    path.write_bytes(b"{")
-    with store.lock("a pass", now=b.T0):
-        loaded = StatusStore(tmp_path / "status").load(now=b.T0)
-    assert "left out" in loaded.warnings[0]
-    assert path.exists()
-
-
 def test_a_mere_reader_leaves_no_trace(tmp_path: Path) -> None:
     store_in(tmp_path / "status", some())
     lock = tmp_path / "status/.lock"
     lock.unlink()
     assert StatusStore(tmp_path / "status").load(now=b.T0).statuses == some()
     assert not lock.exists()
-
-
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("damage", ["cut", "link", "folder", pytest.param("somebody else's", marks=_ROOT_ONLY), "none"])
-def test_only_a_pass_moves_damage_aside(tmp_path: Path, name: str, damage: str) -> None:
-    store = store_in(tmp_path / "status", some())
-    path = tmp_path / "status" / name
-    whole = path.read_bytes()
-    match damage:
-        case "cut":
-            path.write_bytes(whole[:40])
-        case "link":
-            path.rename(tmp_path / "precious.json")
-            path.symlink_to(tmp_path / "precious.json")
-        case "folder":
-            path.unlink()
-            path.mkdir()
-        case "somebody else's":
-            os.chown(path, 12345, 12345)
-        case _:
-            path.write_bytes(b"{}")
-    before = entries(tmp_path / "status")
-    loaded = StatusStore(tmp_path / "status").load(now=b.T0)
-    assert "left out" in loaded.warnings[0]
-    assert entries(tmp_path / "status") == before
-
-    with store.lock("a test", now=b.T0):
-        moved = store.load(now=b.T0)
-    aside = f"{path.name}.corrupt-20250601T120000"
-    assert f"moved to {aside}" in moved.warnings[0]
-    assert entries(tmp_path / "status") == before - {name} | {str(Path(name).with_name(aside))}
-    assert StatusStore(tmp_path / "status").load(now=b.T0).warnings == ()
 
 
 def test_nothing_is_written_without_the_lock(tmp_path: Path) -> None:
