@@ -98,6 +98,14 @@ class Editor:
         self._publish(wishes)
         return f"{verb} {name}"
 
+    def drop_one(self, dice: random.Random) -> str:
+        """Drop one sandbox from the specs, and say which."""
+        wishes = dict(self.head.wishes)
+        name = dice.choice(sorted(wishes)) if wishes else ""
+        wishes.pop(name, None)
+        self._publish(wishes)
+        return name or "nothing"
+
     def freeze(self) -> None:
         """Take back what would forbid an end: nothing is suspended any more."""
         self._publish({name: replace(wish, suspended=False) for name, wish in self.head.wishes.items()})

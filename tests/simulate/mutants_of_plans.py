@@ -207,6 +207,12 @@ MUTANTS = (
         seed=12,
     ),
     Mutant(
+        name="young-orphans-reaped",
+        breaks="an orphan is taken for old enough, however young it is",
+        parts={"reconciler.plan.unwanted:_age_s": lambda _: lambda _case: 1e9},
+        seed=47,
+    ),
+    Mutant(
         name="twins-ignored",
         breaks="works on one machine as if it were two hosts",
         parts={"reconciler.plan.machine:find_twins": _no_twins},

@@ -222,6 +222,11 @@ def _break_controller(play: Play, controller: Controller, dice: random.Random) -
     for kind in ("status_lost", "status_corrupt", "status_older"):
         if play.weather.hits(kind, dice):
             play.actors.hurt_status(controller, kind, dice)
+    own = play.dice("orphaned")
+    if play.weather.hits("orphaned", own):
+        # Nobody remembers what nobody wants any more, however young it is.
+        play.actors.hurt_status(controller, "status_lost", own)
+        play.fault("orphaned", controller.name, play.editor.drop_one(own))
     if play.weather.hits("controller_clock", dice):
         controller.clock.off_s = dice.uniform(-86_400, 86_400)
         play.fault("controller_clock", controller.name, f"{controller.clock.off_s:.0f} s off")

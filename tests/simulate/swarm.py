@@ -40,7 +40,7 @@ STEP_KINDS = (
 )
 """What may happen to a whole step, or to a machine."""
 
-LATER_KINDS = ("lock_lost", "twins")
+LATER_KINDS = ("lock_lost", "twins", "orphaned")
 """Drawn after everything else, so that the seeds that were found before these were known still draw the same."""
 
 _FIRST_KINDS = (*EFFECT_KINDS, *LOOK_KINDS, *STEP_KINDS)
@@ -61,6 +61,7 @@ _RATES = {
     "host_replaced": (0.01, 0.05),
     "lock_lost": (0.02, 0.1),
     "twins": (0.2, 0.6),
+    "orphaned": (0.05, 0.4),
 }
 _ONE_ONLY = 0.2
 _LATER = 0.12
