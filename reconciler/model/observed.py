@@ -150,13 +150,18 @@ class SeenContainer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold what the list says of a container that is none of our fleet's: enough for names, ports and counting."""
+    """Hold what the list says of a container that is none of our fleet's: enough for names, ports and counting.
+
+    `mounted` are the host paths that it has, volumes left out.
+    """
 
     full_id: str
     name: str
     state: str
     labels: dict[str, str] = {}
     ports: tuple[str, ...] = ()
+    created_epoch_s: float | None = None
+    mounted: tuple[str, ...] = ()
 
 
 class SeenNetwork(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,6 +214,24 @@ class SeenMarker(msgspec.Struct, frozen=True, kw_only=True):
     inode: str = ""
 
 
+class SeenEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold one entry of a folder that was listed; `modified_epoch_s` is its own, not that of what is in it."""
+
+    name: str
+    kind: Literal["directory", "file", "symlink", "other"]
+    uid: int
+    modified_epoch_s: float
+    inode: str
+
+
+class SeenRoot(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what stands directly in one folder; an unreadable one is never an empty one."""
+
+    path: str
+    state: Literal["listed", "absent", "unreadable"]
+    entries: tuple[SeenEntry, ...] = ()
+
+
 class HostView(msgspec.Struct, frozen=True, kw_only=True):
     """Hold one complete look at one host. It exists only when every part of the answer arrived whole.
 
@@ -221,6 +244,7 @@ class HostView(msgspec.Struct, frozen=True, kw_only=True):
         tags: by each reference whose registry was asked, the digest that it names there now.
         paths: what stands at each path that was asked, by path.
         markers: the folders under baseDir.
+        roots: what stands directly in each folder whose listing was asked for.
         taken_ports: published `bind:port/proto` to the name of the container that holds it.
     """
 
@@ -236,6 +260,7 @@ class HostView(msgspec.Struct, frozen=True, kw_only=True):
     paths: dict[str, SeenPath] = {}
     markers: tuple[SeenMarker, ...] = ()
     taken_ports: dict[str, str] = {}
+    roots: tuple[SeenRoot, ...] = ()
 
 
 class Reachable(msgspec.Struct, frozen=True, kw_only=True, tag="reachable"):

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from reconciler.model.activity import Activity
+
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Remember one sandbox on one host.
@@ -15,6 +17,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         host_id: identity of the host when it was made.
         keys: the resources we made, as `containers/main`.
         complete: an action of it was once carried through; before that, what is not there has not vanished.
+        profile: that it was made from, or None.
         phase: `expired` remembers that its ttl ran out, for the `intent` named here.
     """
 
@@ -28,6 +31,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     run: str
     keys: tuple[str, ...]
     applied_at: datetime
+    profile: str | None = None
     complete: bool = True
     phase: Literal["present", "expired"] = "present"
 
@@ -44,6 +48,7 @@ class HostRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Remember a host: which machine it was, and since when it has not answered.
 
     `engine` is the engine that answered last (`HostIdentity.engine`): a host that is not asked is still told from it.
+    `activity` is what its containers of ours were seen to do, by full id.
     """
 
     name: str
@@ -51,6 +56,7 @@ class HostRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     docker_root: str | None = None
     engine: str | None = None
     unreachable_since: datetime | None = None
+    activity: dict[str, Activity] = {}
 
 
 class Records(msgspec.Struct, frozen=True, kw_only=True):

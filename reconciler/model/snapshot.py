@@ -46,10 +46,12 @@ class SandboxUse(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         cpu_usage_ns: CPU time used since the container started; only ever grows.
         memory_current_bytes: memory charged to it now, file cache included.
+        network_bytes: received and sent on its own interfaces since it started; None for one that has the host's.
     """
 
     cpu_usage_ns: int | None
     memory_current_bytes: int | None
+    network_bytes: int | None = None
 
 
 class Gpu(msgspec.Struct, frozen=True, kw_only=True):

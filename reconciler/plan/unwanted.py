@@ -110,22 +110,11 @@ def _end_ad_hoc(case: Case) -> Verdict:
     return case.end(Verb.REAP, Bucket.AD_HOC, cause, teardown.destroy(case.ending))
 
 
-def _age_s(case: Case) -> float:
-    """Tell how long ago its youngest part was made, each by the clock that dated it."""
-    host_clock_s = case.state.view.host_clock_epoch_s
-    made = [item.seen.created_at for item in case.holding.containers]
-    made += [network.created_at for network in case.holding.networks.values() if network.created_at is not None]
-    ages_s = [host_clock_s - at.timestamp() for at in made]
-    if case.holding.marker is not None:
-        ages_s.append((case.world.request.now - case.holding.marker.created_at).total_seconds())
-    return min(ages_s, default=0.0)
-
-
 def _reap(case: Case) -> Verdict:
     """Decide about an orphan: report it, or end it in two phases with a grace between."""
     policy = case.world.desired.reap
     clock_s = case.state.view.host_clock_epoch_s
-    age_s = _age_s(case)
+    age_s = case.age_s
     want = case.world.desired.sandboxes.get(case.place.sandbox)
     if policy.mode == "report" and want is not None:
         return case.hold(Bucket.ORPHAN, _second_copy(case, want))

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import msgspec
 
+from reconciler.model.activity import Activity, activity_after
 from reconciler.model.desired import Desired
 from reconciler.model.observed import HostIdentity, Observed, Reachable, Unreachable
 from reconciler.model.plan import Plan
@@ -86,6 +87,7 @@ def _heard(
         host_id=record.host_id or (None if identity.host_id in shared else identity.host_id),
         docker_root=(record.docker_root if used or record.host_id else None) or identity.docker_root,
         engine=identity.engine,
+        activity=_activity_after(record, look),
     )
     return HostStatus(
         fleet=fleet,
@@ -95,6 +97,18 @@ def _heard(
         snapshot=look.snapshot or (None if before is None else before.snapshot),
         observed_at=look.view.observed_at,
     )
+
+
+def _activity_after(record: HostRecord, look: Reachable) -> dict[str, Activity]:
+    """Give what is known of the containers that still stand; a look without counters leaves it as it was."""
+    if look.snapshot is None:
+        return record.activity
+    after: dict[str, Activity] = {}
+    for full_id, use in sorted(look.snapshot.sandboxes.items()):
+        known = activity_after(record.activity.get(full_id), use, look.snapshot.collected_at)
+        if known is not None:
+            after[full_id] = known
+    return after
 
 
 def _reachable(old: tuple[Condition, ...], *, status: str, message: str, now: datetime) -> tuple[Condition, ...]:

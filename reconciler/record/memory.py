@@ -107,6 +107,7 @@ def _record(account: Account, action: Action, *, at: datetime) -> Record:
         run=action.run,
         keys=action.keys,
         applied_at=at,
+        profile=action.profile,
     )
 
 

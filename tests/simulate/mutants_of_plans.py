@@ -209,7 +209,7 @@ MUTANTS = (
     Mutant(
         name="young-orphans-reaped",
         breaks="an orphan is taken for old enough, however young it is",
-        parts={"reconciler.plan.unwanted:_age_s": lambda _: lambda _case: 1e9},
+        parts={"reconciler.plan.case:Case.age_s": lambda _: property(lambda _case: 1e9)},
         seed=47,
     ),
     Mutant(

@@ -1,0 +1,60 @@
+"""Name what a host holds that nobody may need any more: what it is, how old, how idle, and what to do about it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+StaleKind = Literal["orphan", "zombie", "expired", "idle", "legacy", "ad_hoc", "retained"]
+Suggestion = Literal["reap", "inspect", "ignore"]
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold one thing that a host holds.
+
+    Attributes:
+        object: its kind and name, such as `sandbox/web-1`, `container/build-7`, `compose/e2e-12` or
+            `folder//tmp/sandboxer/x`.
+        owner: `ours`, `fleet <name>`, `compose project <name>`, `uid <n>`, or `unknown`.
+        state: what its containers do, or None for what has none.
+        age_s: seconds since it was made, by its host's clock; None where that cannot be told.
+        idle_s: seconds since its counters of CPU and network last rose; None before two looks were recorded.
+        profile: that it was made from, where its record or its spec tells.
+    """
+
+    object: str
+    owner: str
+    state: str | None = None
+    age_s: float | None = None
+    idle_s: float | None = None
+    profile: str | None = None
+
+
+class SandboxInventory(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what one host holds of sandboxes, and of what looks like some."""
+
+    host: str
+    collected_at: datetime
+    found: tuple[Found, ...] = ()
+
+
+class StaleCandidate(msgspec.Struct, frozen=True, kw_only=True):
+    """Say of one thing that it may be stale, and why.
+
+    Attributes:
+        found: what it is.
+        kind: the class of it that speaks for its end.
+        suggestion: `reap` for what is provably ours and old enough, `ignore` for what is too young, `inspect` for the
+            rest, which a person has to judge.
+        reason: a sentence that says why this is suggested.
+        evidence: what was seen, by name: ids, times, who owns it. No secrets, no environment, no inspect dumps.
+    """
+
+    host: str
+    found: Found
+    kind: StaleKind
+    suggestion: Suggestion
+    reason: str
+    evidence: dict[str, str] = {}
