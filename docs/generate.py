@@ -48,6 +48,7 @@ _WORDS: Final[tuple[tuple[Any, str], ...]] = (
     (leaf.Memory, "size, such as `512MiB`"),
     (leaf.Size, "size, such as `512MiB`"),
     (leaf.Duration, "duration, such as `60s`"),
+    (leaf.DurationOrZero, "duration, such as `60s`, or `0s`"),
     (leaf.Milliseconds, "duration, such as `500ms`"),
     (leaf.Percent, 'share, such as `"30%"`'),
     (leaf.Mode, 'mode, such as `"0750"`'),

@@ -36,4 +36,5 @@ def adopt(
     question = msgspec.structs.replace(
         question_of(ground, selection), planner=functools.partial(plan_adoption, full_id=full_id)
     )
-    return carry(ground, question, Manner(yes=yes, json_lines=json_lines, lock_timeout_s=lock_timeout))
+    manner = Manner(yes=yes, json_lines=json_lines, lock_timeout_s=lock_timeout)
+    return carry(ground, question, manner, only_hosts_know=True)

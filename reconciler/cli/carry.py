@@ -19,7 +19,7 @@ from reconciler.cli.progress import JsonStream, Lines, Live
 from reconciler.cli.streams import OutputLost
 from reconciler.errors import GuardRefused, UsageError
 from reconciler.model.plan import AS_ASKED, Bucket
-from reconciler.passes import Answer, PassAsked, Passed, Planned, Setting, apply_pass, refusal
+from reconciler.passes import Answer, PassAsked, Passed, Planned, Setting, apply_pass, plan_pass, refusal
 from reconciler.show import stream
 from reconciler.show.outcome_text import not_ready_page, outcome_page
 from reconciler.show.plan_text import plan_page
@@ -45,13 +45,21 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
     lock_timeout_s: float
 
 
-def carry(ground: Ground, question: PassAsked, manner: Manner, *, saved: Plan | None = None) -> int:
-    """Run the pass and give the exit status."""
+def carry(
+    ground: Ground, question: PassAsked, manner: Manner, *, saved: Plan | None = None, only_hosts_know: bool = False
+) -> int:
+    """Run the pass and give the exit status.
+
+    `only_hosts_know` says that it may be refused for what was typed once the hosts have answered: where there is no
+    status folder yet, they are asked before one is made, since what is refused leaves nothing behind.
+    """
     observer = _observer(ground, manner)
     with contextlib.ExitStack() as stack:
         if isinstance(observer, JsonStream):
             observer.write(stream.version(observer.stamp, tool=question.request.tool))
         try:
+            if only_hosts_know and not ground.store.folder.exists():
+                asyncio.run(_try(ground, question))
             passed = asyncio.run(_carry(ground, question, manner, observer, stack, saved=saved))
         except (asyncio.CancelledError, KeyboardInterrupt):
             report.say("stopped before anything was changed")
@@ -66,6 +74,13 @@ def _observer(ground: Ground, manner: Manner) -> Observer:
     if manner.json_lines:
         return JsonStream(ground.clock, ground.pass_id)
     return Live(ground.clock) if sys.stderr.isatty() else Lines()
+
+
+async def _try(ground: Ground, question: PassAsked) -> None:
+    """Plan through clients that only read, and raise what the pass itself would."""
+    doors = RealDoors(ground.desired, secrets=question.request.secrets, now=ground.clock.now)
+    planned = await plan_pass(question, store=ground.store, doors=doors, clock=ground.clock)
+    _check_names(planned.plan, question.request.destroying)
 
 
 async def _carry(

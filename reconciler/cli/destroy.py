@@ -7,8 +7,20 @@ from typing import Annotated
 import typer
 
 from reconciler.cli.ground import lay_ground, load_records, question_of
-from reconciler.cli.options import SPECS, STATUS, AcceptRevision, JsonLines, LockTimeout, On, Specs, Status, Yes
+from reconciler.cli.options import (
+    SPECS,
+    STATUS,
+    AcceptRevision,
+    Exclude,
+    JsonLines,
+    LockTimeout,
+    On,
+    Specs,
+    Status,
+    Yes,
+)
 from reconciler.errors import UsageError
+from reconciler.model.names import name_fault
 
 
 def destroy(
@@ -18,6 +30,7 @@ def destroy(
     specs: Specs = SPECS,
     status: Status = STATUS,
     on: On = None,
+    exclude: Exclude = None,
     yes: Yes = False,
     json_lines: JsonLines = False,
     accept_revision: AcceptRevision = None,
@@ -31,13 +44,16 @@ def destroy(
         hint = "reconcile status lists them; for one: reconcile destroy NAME"
         raise UsageError("name the sandboxes to destroy, or give --all, and not both", hint=hint)
     from reconciler.cli.carry import Manner, carry
-    from reconciler.cli.selection import hosts_on
+    from reconciler.cli.selection import check_names, hosts_on
     from reconciler.plan import Selection
 
     ground = lay_ground(specs, status)
-    recorded = {record.sandbox for record in load_records(ground).sandboxes}
+    known = {*ground.desired.sandboxes, *(record.sandbox for record in load_records(ground).sandboxes)}
     # A name that neither specs nor records know may be an orphan's: whether it is anything, the hosts say.
-    wanted = frozenset({*ground.desired.sandboxes, *recorded} if everything else names or ())
+    orphans = {name for name in names or () if name not in known and name_fault(name) is None}
+    check_names(dict.fromkeys(known | orphans, ()), names=names, exclude=exclude, hosts=None)
+    wanted = frozenset(known if everything else names or ()).difference(exclude or ())
     selection = Selection(names=wanted, hosts=hosts_on(ground.desired, on) if on else None)
     question = question_of(ground, selection, destroying=wanted, accepted=accept_revision)
-    return carry(ground, question, Manner(yes=yes, json_lines=json_lines, lock_timeout_s=lock_timeout))
+    manner = Manner(yes=yes, json_lines=json_lines, lock_timeout_s=lock_timeout)
+    return carry(ground, question, manner, only_hosts_know=bool(orphans))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -12,25 +11,18 @@ from reconciler.cli import exits, report
 from reconciler.cli.clock import SystemClock
 from reconciler.cli.ground import load_desired
 from reconciler.cli.named_host import named_host
-from reconciler.cli.options import SPECS, Specs
+from reconciler.cli.options import SPECS, HostForm, HostOutput, Specs
 
 if TYPE_CHECKING:
     from reconciler.model.access import Finding
     from reconciler.model.desired import HostDesired
 
 
-class DoctorAs(enum.StrEnum):
-    """Forms of the findings."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
 def doctor(
     *,
     hosts: Annotated[list[str] | None, typer.Argument(metavar="HOST...", help="Hosts; all when none is named.")] = None,
     specs: Specs = SPECS,
-    output: Annotated[DoctorAs, typer.Option("--output", "-o", help="Form of the findings.")] = DoctorAs.TABLE,
+    output: HostForm = HostOutput.TABLE,
 ) -> int:
     """Check the way to each host step by step.
 
@@ -45,11 +37,15 @@ def doctor(
     findings = asyncio.run(_examine(chosen, at_once=desired.limits.concurrent_hosts))
 
     from reconciler.show.doctor_text import doctor_json, doctor_page
+    from reconciler.show.yaml_text import yaml_text
 
-    if output is DoctorAs.JSON:
-        report.document(msgspec.json.format(msgspec.json.encode(doctor_json(findings)), indent=2))
-    else:
-        report.show(doctor_page(findings))
+    match output:
+        case HostOutput.JSON:
+            report.document(msgspec.json.format(msgspec.json.encode(doctor_json(findings)), indent=2))
+        case HostOutput.YAML:
+            report.document(yaml_text(doctor_json(findings)))
+        case HostOutput.TABLE:
+            report.show(doctor_page(findings))
     fine = all(finding.ok for found in findings.values() for finding in found)
     return exits.FINE if fine else exits.ERROR
 

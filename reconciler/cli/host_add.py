@@ -29,7 +29,10 @@ def add(
     alias: Annotated[str, typer.Argument(metavar="ALIAS", help="What you type after `ssh` to reach it.")],
     specs: Specs = SPECS,
     fingerprint: Annotated[
-        str | None, typer.Option("--fingerprint", metavar="SHA256:…", help="The host's own; then nothing is asked.")
+        str | None,
+        typer.Option(
+            "--fingerprint", metavar="SHA256:…", help="Take the key of this fingerprint alone, and do not ask."
+        ),
     ] = None,
     yes: Yes = False,
 ) -> int:

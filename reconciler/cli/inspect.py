@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -13,7 +12,7 @@ from reconciler.cli.clock import SystemClock
 from reconciler.cli.command import Command
 from reconciler.cli.ground import load_desired
 from reconciler.cli.named_host import named_host
-from reconciler.cli.options import SPECS, Specs
+from reconciler.cli.options import SPECS, HostForm, HostOutput, Specs
 from reconciler.errors import HostError
 
 if TYPE_CHECKING:
@@ -22,14 +21,6 @@ if TYPE_CHECKING:
     from reconciler.model.snapshot import HostSnapshot
 
 app = typer.Typer(rich_markup_mode=None, help="Look closely at one thing; changes nothing.")
-
-
-class InspectAs(enum.StrEnum):
-    """Forms of what was seen."""
-
-    TABLE = "table"
-    JSON = "json"
-    YAML = "yaml"
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +41,7 @@ def inspect_host(
     *,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The host's name in the specs.")],
     specs: Specs = SPECS,
-    output: Annotated[InspectAs, typer.Option("--output", "-o", help="Form of what was seen.")] = InspectAs.TABLE,
+    output: HostForm = HostOutput.TABLE,
 ) -> int:
     """Show what a host measures and what stands on it, asked now. Creates nothing there and records nothing here."""
     import asyncio
@@ -71,11 +62,11 @@ def inspect_host(
         report.say(f"warning: {seen.without_facts}")
     document = host_json(name, snapshot=seen.snapshot, view=seen.view, fleet=desired.fleet)
     match output:
-        case InspectAs.JSON:
+        case HostOutput.JSON:
             report.document(msgspec.json.format(msgspec.json.encode(document), indent=2))
-        case InspectAs.YAML:
+        case HostOutput.YAML:
             report.document(yaml_text(document))
-        case InspectAs.TABLE:
+        case HostOutput.TABLE:
             page = host_page(name, snapshot=seen.snapshot, view=seen.view, fleet=desired.fleet, now=clock.now())
             report.show(page)
     return exits.FINE if seen.snapshot is not None else exits.PARTIAL

@@ -11,7 +11,7 @@ import typer
 
 
 class Output(enum.StrEnum):
-    """Forms of a document."""
+    """Forms of a document about sandboxes."""
 
     TABLE = "table"
     WIDE = "wide"
@@ -20,7 +20,15 @@ class Output(enum.StrEnum):
     NAME = "name"
 
 
-class ProblemsAs(enum.StrEnum):
+class HostOutput(enum.StrEnum):
+    """Forms of a document about hosts, which is always told in full."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+class ProblemsOutput(enum.StrEnum):
     """Forms of a list of problems."""
 
     TEXT = "text"
@@ -53,18 +61,26 @@ def seconds(text: str | float) -> float:
     return value
 
 
-Specs = Annotated[Path, typer.Option("--specs", metavar="DIR", parser=folder, help="Folder that holds the specs.")]
+_FORM = typer.Option("--output", "-o", help="Write it in this form.")
+
+Specs = Annotated[Path, typer.Option("--specs", metavar="DIR", parser=folder, help="Find the specs in this folder.")]
 Status = Annotated[
-    Path, typer.Option("--status", metavar="DIR", parser=folder, help="Folder that holds the status files.")
+    Path, typer.Option("--status", metavar="DIR", parser=folder, help="Find the status files in this folder.")
 ]
-OutputForm = Annotated[Output, typer.Option("--output", "-o", help="Form of the document.")]
+OutputForm = Annotated[Output, _FORM]
+HostForm = Annotated[HostOutput, _FORM]
+ProblemsForm = Annotated[ProblemsOutput, _FORM]
 JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a line as things happen.")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Sandboxes; all when none is named.")]
 On = Annotated[
     list[str] | None,
-    typer.Option("--on", metavar="SELECTOR", help="Hosts: a name, or a label such as pool=gpu. May be repeated."),
+    typer.Option(
+        "--on", metavar="SELECTOR", help="Stay on hosts of this name, or label such as pool=gpu. May be repeated."
+    ),
 ]
-Exclude = Annotated[list[str] | None, typer.Option("--exclude", metavar="NAME", help="Leave this sandbox alone.")]
+Exclude = Annotated[
+    list[str] | None, typer.Option("--exclude", metavar="NAME", help="Leave this sandbox out. May be repeated.")
+]
 AllowDestroy = Annotated[
     int | None,
     typer.Option("--allow-destroy", metavar="N", min=0, help="Allow exactly N removals, whatever the budget says."),
@@ -74,7 +90,8 @@ AcceptRevision = Annotated[
     typer.Option(
         "--accept-revision",
         metavar="COMMIT",
-        help="Act on what this commit made although the checkout does not contain it: after a squash or a forced push.",
+        help="Act on what this commit made although the checkout does not contain it: after a squash or a forced push. "
+        "May be repeated.",
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -16,9 +16,9 @@ FOLDER = Path("schemas")
 def schema(
     *,
     folder: Annotated[
-        Path, typer.Option("--dir", metavar="DIR", parser=options.folder, help="Folder of the schemas.")
+        Path, typer.Option("--dir", metavar="DIR", parser=options.folder, help="Write the schemas into this folder.")
     ] = FOLDER,
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when a file there is stale.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing, and fail when a file there is stale.")] = False,
 ) -> int:
     """Write the JSON Schemas of specs and status files."""
     from reconciler.record import schema as status_schema

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from reconciler.errors import ReconcilerError
 from reconciler.model.desired import Desired
+from reconciler.model.secret import Secret
 from reconciler.model.text import SECRET_PREFIX, Late, Template, late_names
 
 _SIZE_MAX_BYTES = 64 * 1024
@@ -15,7 +16,7 @@ _BINARY = "a secret is text; keep binary data as base64"
 
 
 def read_secrets(desired: Desired) -> dict[str, str]:
-    """Read every secret that a sandbox or a registry refers to, as `secret:NAME` to its value.
+    """Read every secret that a sandbox or a registry refers to, as `secret:NAME` to its value, a `Secret`.
 
     A final line break is not part of the value: editors and `echo` add one.
 
@@ -53,7 +54,7 @@ def _in_one_line(desired: Desired) -> dict[str, str]:
     return found
 
 
-def _read(name: str, files: Mapping[str, str]) -> str:
+def _read(name: str, files: Mapping[str, str]) -> Secret:
     path = files[name]
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -79,7 +80,7 @@ def _read(name: str, files: Mapping[str, str]) -> str:
     text = text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
     if not text:
         raise _missing(name, path, "is empty")
-    return text
+    return Secret(text)
 
 
 def _missing(name: str, path: str, why: str) -> ReconcilerError:

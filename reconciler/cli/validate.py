@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
-
-import typer
 
 from reconciler.cli import exits
 from reconciler.cli.ground import load_desired
-from reconciler.cli.options import SPECS, ProblemsAs, Specs
+from reconciler.cli.options import SPECS, ProblemsForm, ProblemsOutput, Specs
 from reconciler.model.problem import SpecInvalid
 from reconciler.show import problems
 from reconciler.show.words import count
@@ -18,7 +15,7 @@ from reconciler.show.words import count
 def validate(
     *,
     specs: Specs = SPECS,
-    output: Annotated[ProblemsAs, typer.Option("--output", "-o", help="Form of the problems.")] = ProblemsAs.TEXT,
+    output: ProblemsForm = ProblemsOutput.TEXT,
 ) -> int:
     """Report every problem of the specs; reach no host.
 
@@ -28,11 +25,11 @@ def validate(
         desired = load_desired(specs)
     except SpecInvalid as error:
         write = {
-            ProblemsAs.TEXT: problems.text,
-            ProblemsAs.JSON: problems.json_lines,
-            ProblemsAs.GITHUB: problems.github,
+            ProblemsOutput.TEXT: problems.text,
+            ProblemsOutput.JSON: problems.json_lines,
+            ProblemsOutput.GITHUB: problems.github,
         }[output]
-        stream = sys.stderr if output is ProblemsAs.TEXT else sys.stdout
+        stream = sys.stderr if output is ProblemsOutput.TEXT else sys.stdout
         stream.write(write(error.problems))
         return exits.ERROR
     found = f"{count(len(desired.sandboxes), 'sandbox')} on {count(len(desired.hosts), 'host')}"

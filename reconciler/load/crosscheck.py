@@ -91,16 +91,12 @@ def _folder(host: HostDocument, *, fleet: str) -> tuple[object, ...]:
     """Say which folder of which machine is the base folder, as far as the document tells."""
     ssh = host.spec.ssh
     way = (ssh.port, ssh.jump, ssh.user) if ssh is not None else ()
-    return host.spec.address, way, _base_of(host, fleet=fleet)
-
-
-def _base_of(host: HostDocument, *, fleet: str) -> str:
-    return str(host.spec.base_dir or f"${{host.home}}/.reconciler/{fleet}")
+    return host.spec.address, way, host.spec.base_in(fleet)
 
 
 def _storage(host: HostDocument, at: Callable[..., SourceRef], *, fleet: str) -> Iterator[Problem]:
     """Keep storage roots apart from what is ours; a base folder below a home is told apart when the host answers."""
-    base = _base_of(host, fleet=fleet)
+    base = host.spec.base_in(fleet)
     for name, root in host.spec.storage_roots.items():
         why = None
         if lies_below(root, base):

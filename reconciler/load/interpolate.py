@@ -18,7 +18,6 @@ from reconciler.spec.refusal import late_marker
 from reconciler.spec.scalar import Scalar
 
 _GAP: Final = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
-LATE_IN_SANDBOX: Final = ("run.id", "run.startedAt", "host.home", "host.uid", "host.gid")
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):

@@ -89,7 +89,7 @@ def _access(document: HostDocument, documents: Documents) -> HostAccess:
     """Say how to reach a host; a `jump` is another Host with its own pinned key, and crosschecks bounded the chain."""
     spec = document.spec
     ssh = spec.ssh
-    base_dir = f"${{host.home}}/.reconciler/{documents.fleet.name}" if spec.base_dir is None else str(spec.base_dir)
+    base_dir = spec.base_in(documents.fleet.name)
     if spec.address == LOCAL or ssh is None:
         return HostAccess(name=document.name, address=spec.address, docker_socket=spec.docker_socket, base_dir=base_dir)
     return HostAccess(

@@ -23,12 +23,12 @@ from reconciler.model.resource import (
     Ulimit,
     Volume,
 )
-from reconciler.model.text import Late, Template, Text
+from reconciler.model.text import BASE_DIR, Late, Template, Text
 from reconciler.spec import container as spec_container
 from reconciler.spec import readiness
 from reconciler.spec.sandbox import SandboxSpec
 
-_BASE = Late("host.baseDir")
+_BASE = Late(BASE_DIR)
 _NANOS = 1_000_000_000
 
 

@@ -8,7 +8,6 @@ from reconciler.load.documents import FleetDocument, RawDocument, SandboxDocumen
 from reconciler.load.nodes import find
 from reconciler.model.problem import Problem
 from reconciler.model.source import SourceRef
-from reconciler.model.text import is_run_scoped
 
 
 def not_yet(
@@ -50,10 +49,7 @@ def _in_sandbox(sandbox: SandboxDocument) -> Iterator[Problem]:
     for name, container in spec.containers.items():
         wanted = container.gpu is not None and container.gpu.policy != "off"
         rows.append((wanted, "gpu", ("containers", name, "gpu")))
-    for name, directory in spec.directories.items():
-        rows.append((is_run_scoped(directory.path), "a path with ${run.…}", ("directories", name, "path")))
     for name, file in spec.files.items():
-        rows.append((is_run_scoped(file.path), "a path with ${run.…}", ("files", name, "path")))
         rows.append((file.make_at != "prepare", f"makeAt: {file.make_at}", ("files", name, "makeAt")))
         rows.append((file.drop_at != "never", f"dropAt: {file.drop_at}", ("files", name, "dropAt")))
     for wanted, what, path in rows:

@@ -12,11 +12,11 @@ from reconciler.load.text import shown
 from reconciler.model.names import sandbox_uid
 from reconciler.model.problem import Problem
 from reconciler.spec.container import Container
+from reconciler.spec.host import ALL_FLEETS
 from reconciler.spec.paths import forbidden_mount, holds_keys, lies_below, name_of_ours
 
 _UID: Final = re.compile(r"[0-9a-f]{8}")
 _HOME: Final = "${host.home}"
-_ALL_FLEETS: Final = ".reconciler"  # in a home, where a baseDir that nobody named lies
 
 
 class PathCheck:
@@ -84,7 +84,7 @@ class PathCheck:
             return "the markers of all sandboxes"
         if base is not None and lies_below(path, base):
             return self._given_away_in_base(path.removeprefix(f"{base}/"))
-        return "the folders of every fleet" if _ALL_FLEETS in path.split("/") else None
+        return "the folders of every fleet" if ALL_FLEETS in path.split("/") else None
 
     def _given_away_in_base(self, path: str) -> str | None:
         folder, _, inner = path.partition("/")
@@ -174,10 +174,10 @@ class PathCheck:
 def _likely_base(host: HostDocument, *, fleet: str | None) -> str | None:
     """Give the base folder where only the host knows it, as far as homes are where they usually are."""
     user = host.spec.ssh.user if host.spec.ssh is not None else None
-    base = host.spec.base_dir if host.spec.base_dir is not None else f"{_HOME}/{_ALL_FLEETS}/{fleet}"
     if user is None:
         return None
-    return str(base).replace(_HOME, "/root" if user == "root" else f"/home/{user}")
+    # Of a Fleet that cannot be read the name is not known; what holds all of its folders is.
+    return host.spec.base_in(fleet or "unknown").replace(_HOME, "/root" if user == "root" else f"/home/{user}")
 
 
 def _above(path: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ import msgspec
 
 from reconciler.load.documents import FleetDocument, HostDocument, ProfileDocument, RawDocument, SandboxDocument
 from reconciler.load.inputs import InputSchema
-from reconciler.load.interpolate import LATE_IN_SANDBOX, Scope, interpolate
+from reconciler.load.interpolate import Scope, interpolate
 from reconciler.load.nodes import Entry, MapNode, Node, find
 from reconciler.load.notyet import later
 from reconciler.load.overlay import overlay
@@ -16,6 +16,7 @@ from reconciler.load.text import shown
 from reconciler.load.typed import typed, unknown_keys
 from reconciler.model.nearest import did_you_mean
 from reconciler.model.problem import Problem
+from reconciler.model.text import LATE_IN_SPECS
 from reconciler.spec.fleet import Fleet
 from reconciler.spec.host import Host
 from reconciler.spec.kinds import KINDS
@@ -223,7 +224,7 @@ class Resolver:
             known |= {f"storage.{root}": path for root, path in document.spec.storage_roots.items()}
         return Scope(
             known=known,
-            late=LATE_IN_SANDBOX,
+            late=LATE_IN_SPECS,
             secrets=self._secrets,
             open_prefixes=() if document is not None else ("storage.",),
         )

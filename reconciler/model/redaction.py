@@ -1,8 +1,9 @@
 """Take the values of secrets out of text that comes from outside, in whatever common form they come back.
 
 A program prints its environment, an engine repeats a refused value in its error: such text is shown, logged and kept.
-What is searched for is each value and each line of one with several, as it is and as JSON, URLs, base64, shells and
-our own escapes write it. Other disguises (another encryption or encoding, a value printed in pieces) are not found.
+What is searched for is each value and each line of one with several, as it is and as JSON, JSON inside JSON, URLs,
+base64, shells and our own escapes write it. Other disguises (another encryption or encoding, a value printed in pieces)
+are not found.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Redactor:
     """
 
     def __init__(self, values: Iterable[str]) -> None:
-        whole = [value for value in values if value.strip()]
+        whole = [str(value) for value in values if value.strip()]
         self._whole = frozenset(value.strip() for value in whole)
         pieces = {piece.strip() for value in whole for piece in (value, *value.splitlines())}
         needles = {form for piece in pieces if len(piece) >= LENGTH_MIN for form in _forms(piece)}
@@ -109,15 +110,20 @@ def _cut_spans(needle: str, text: str) -> Iterable[tuple[int, int]]:
 
 def _forms(piece: str) -> set[str]:
     """Write one value in every way in which it is looked for."""
-    in_json = [json.dumps(piece)[1:-1], json.dumps(piece, ensure_ascii=False)[1:-1]]
-    in_html = ["".join(_HTML.get(char, char) for char in text) for text in in_json]  # as Go writes JSON
+    in_json = _in_json({piece})
     in_urls = [quote(piece), quote(piece, safe=""), quote_plus(piece)]
     in_small = [_PERCENT.sub(lambda found: found[0].lower(), text) for text in in_urls]
     escaped = [printable(piece), printable(piece, kept="\t"), ascii(piece)[1:-1], repr(piece)[1:-1]]
     in_shells = [piece.replace("'", "'\\''"), piece.replace("'", "'\"'\"'")]
-    written = [*in_json, *in_html, *in_urls, *in_small, *in_shells, *escaped, *_in_base64(piece.encode())]
+    written = [*in_json, *_in_json(in_json), *in_urls, *in_small, *in_shells, *escaped, *_in_base64(piece.encode())]
     forms = {piece, " ".join(piece.split()), *written}
     return {form for form in forms if len(form) >= LENGTH_MIN}
+
+
+def _in_json(texts: set[str]) -> set[str]:
+    """Write texts as they stand inside the quotes of JSON: with ASCII alone or not, and as Go writes it, for HTML."""
+    written = {json.dumps(text, ensure_ascii=ascii_alone)[1:-1] for text in texts for ascii_alone in (True, False)}
+    return written | {"".join(_HTML.get(char, char) for char in text) for text in written}
 
 
 def _in_base64(data: bytes) -> Iterable[str]:

@@ -18,7 +18,11 @@ SECRET_SHOWN = "(secret)"  # noqa: S105 - what people see instead of one
 CUT = "…"
 """Stands where a text was cut, so that half a secret beside it can be told."""
 RUN_PREFIX = "run."
-LATE_NAMES = ("run.id", "run.startedAt", "host.home", "host.uid", "host.gid", "host.baseDir")
+LATE_IN_SPECS = ("run.id", "run.startedAt", "host.home", "host.uid", "host.gid")
+BASE_DIR = "host.baseDir"
+"""Where relative paths lie; no spec may name it."""
+LATE_NAMES = (*LATE_IN_SPECS, BASE_DIR)
+"""Every name that is bound late, but those of secrets."""
 
 T = TypeVar("T")
 
@@ -161,10 +165,10 @@ def _bind_template(template: Template, bindings: Mapping[str, str]) -> Text:
 
 
 def plain(text: Text) -> str:
-    """Give bound text as it is. Raises `Unbound` when a late value is left."""
+    """Give bound text as it is sent, secrets and all. Raises `Unbound` when a late value is left."""
     if isinstance(text, Template):
         raise Unbound(next((part.name for part in text.parts if isinstance(part, Late)), "nothing"))
-    return text
+    return str(text)
 
 
 def printable(text: str, *, kept: str = "") -> str:

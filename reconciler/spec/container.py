@@ -16,7 +16,7 @@ from reconciler.spec.leaf import (
     Argv,
     Bool,
     Cpus,
-    Duration,
+    DurationOrZero,
     LateText,
     Memory,
     Milliseconds,
@@ -236,7 +236,9 @@ class Container(Fields):
     run: Annotated[Literal["always", "once"], BeforeValidator(choice_text)] = Field(
         default="always", description="`once`: it does its work and exits with 0; that it stands still is no drift."
     )
-    stop_grace: Annotated[Duration, Field(description="From asking it to stop to killing it.")] = seconds("10s")
+    stop_grace: Annotated[
+        DurationOrZero, Field(description="From asking it to stop to killing it; `0s` kills it at once.")
+    ] = seconds("10s")
     optional: Bool = Field(default=False, description="The sandbox is ready without it.")
     init: Bool = Field(default=True, description="A small first process that reaps children and passes signals on.")
     shm_size: Size | None = Field(default=None, description="Size of /dev/shm; Docker's 64MiB when left out.")

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from reconciler.spec.addresses import RegistryHost, Url
 from reconciler.spec.container import Capability, Device
 from reconciler.spec.fields import Document, Fields
-from reconciler.spec.leaf import Bool, Duration, Percent, SecretText, Text, Whole, choice_text, seconds
+from reconciler.spec.leaf import Bool, Duration, DurationOrZero, Percent, SecretText, Text, Whole, choice_text, seconds
 from reconciler.spec.names import Reference, SecretName
 from reconciler.spec.paths import AbsolutePath, SecretFile
 from reconciler.spec.refusal import refuse
@@ -42,8 +42,11 @@ class Reap(Fields):
     mode: Annotated[Literal["report", "apply"], BeforeValidator(choice_text)] = Field(
         default="report", description="What becomes of an orphan: shown, or stopped and removed after the grace."
     )
-    older_than: Annotated[Duration, Field(description="Younger orphans are left alone.")] = seconds("24h")
-    grace: Annotated[Duration, Field(description="From stopping an orphan to removing it.")] = seconds("1h")
+    older_than: Annotated[DurationOrZero, Field(description="Younger orphans are left alone.")] = seconds("24h")
+    grace: Annotated[
+        DurationOrZero,
+        Field(description="From stopping an orphan to removing it; with `0s` the next apply removes it."),
+    ] = seconds("1h")
     idle_after: Duration | None = Field(default=None, description="Accepted, and without effect in this version.")
     legacy_patterns: tuple[Text, ...] = Field(default=(), description="Accepted, and without effect in this version.")
     legacy_roots: tuple[AbsolutePath, ...] = Field(

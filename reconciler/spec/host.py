@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -11,6 +11,9 @@ from reconciler.spec.fields import Document, Fields, Suspension
 from reconciler.spec.leaf import Bool, Load, Size, Whole, choice_text
 from reconciler.spec.names import Reference, ResourceName
 from reconciler.spec.paths import BaseDir, DockerSocket, KeyFile, StorageRoot
+
+ALL_FLEETS: Final = ".reconciler"
+"""In a home: holds the base folder of each fleet whose Host names none."""
 
 
 class Ssh(Fields):
@@ -54,6 +57,10 @@ class HostSpec(Fields):
     )
     admission: Admission = Admission()
     suspend: Suspension | None = None
+
+    def base_in(self, fleet: str) -> str:
+        """Give the base folder of a fleet here, where the home of the SSH user may still be `${host.home}`."""
+        return f"${{host.home}}/{ALL_FLEETS}/{fleet}" if self.base_dir is None else str(self.base_dir)
 
 
 class Host(Document):

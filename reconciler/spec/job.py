@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from reconciler.spec.fields import Document, Fields
-from reconciler.spec.leaf import Argv, Duration, Whole, choice_text, seconds
+from reconciler.spec.leaf import Argv, Duration, DurationOrZero, Whole, choice_text, seconds
 from reconciler.spec.names import Reference, ResourceName
 
 
@@ -15,7 +15,7 @@ class Retries(Fields):
     """Say how often, and after what pause, a failed job is tried again."""
 
     max: Annotated[int, Whole(0, 100)] = Field(default=0, description="Further tries after the first.")
-    pause: Annotated[Duration, Field(description="From one try to the next.")] = seconds("15m")
+    pause: Annotated[DurationOrZero, Field(description="From one try to the next.")] = seconds("15m")
 
 
 class JobSpec(Fields):

@@ -103,13 +103,14 @@ def _decimal(value: object, *, at_least: float, at_most: float) -> float:
     return float(value.text)
 
 
-def _quantity(value: object, units: dict[str, int], *, wanted: str, example: str) -> int:
+def _quantity(value: object, units: dict[str, int], *, wanted: str, example: str, or_zero: bool = False) -> int:
     text = value.text if isinstance(value, Scalar) else text_of(value, wanted=wanted)
     match = _QUANTITY.fullmatch(text)
     if match is None or match[2] not in units:
         hint = f"write it with a unit, such as {example}; units: {', '.join(units)}"
-        if match is not None and (match[1] == "0" or match[1].startswith("-")):
-            raise refuse("E_RANGE", f"{wanted} above zero is wanted here, got {{got}}", got=text, hint=hint)
+        if match is not None and (match[1].startswith("-") or (match[1] == "0" and not or_zero)):
+            least = "of zero or more" if or_zero else "above zero"
+            raise refuse("E_RANGE", f"{wanted} {least} is wanted here, got {{got}}", got=text, hint=hint)
         if match is not None and len(match[1]) > _DIGITS_MAX:
             raise refuse("E_RANGE", f"this number is far too large for {wanted}", hint=hint)
         raise refuse("E_UNIT", f"{wanted} with a unit is wanted here, got {{got}}", got=text, hint=hint)
@@ -127,17 +128,17 @@ def read_size(value: object, *, at_least: int = 1) -> int:
     return size
 
 
-def read_milliseconds(value: object) -> int:
+def read_milliseconds(value: object, *, or_zero: bool = False) -> int:
     """Read a time span in milliseconds from text such as `60s`."""
-    span = _quantity(value, _MILLISECONDS, wanted="a duration", example="60s")
-    if not 1 <= span <= _DURATION_MAX_MS:
-        hint = "from 1ms to 366d; leave the field out for never"
+    span = _quantity(value, _MILLISECONDS, wanted="a duration", example="60s", or_zero=or_zero)
+    if not (0 if or_zero else 1) <= span <= _DURATION_MAX_MS:
+        hint = "from 0s to 366d" if or_zero else "from 1ms to 366d; leave the field out for never"
         raise refuse("E_RANGE", "{got} is out of range for a duration", got=value, hint=hint)
     return span
 
 
-def _seconds(value: object) -> int:
-    span = read_milliseconds(value)
+def _seconds(value: object, *, or_zero: bool = False) -> int:
+    span = read_milliseconds(value, or_zero=or_zero)
     if span % 1000:
         raise refuse("E_UNIT", "whole seconds are wanted here, got {got}", got=value, hint="write 1s or more")
     return span // 1000
@@ -239,9 +240,15 @@ Size = Annotated[int, BeforeValidator(read_size), WithJsonSchema(_SIZE_SCHEMA)]
 Memory = Annotated[
     int, BeforeValidator(lambda value: read_size(value, at_least=_MEMORY_MIN)), WithJsonSchema(_SIZE_SCHEMA)
 ]
-_DURATION_SCHEMA = {"type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$", "examples": ["60s"]}
+_DURATION_SCHEMA = {"type": "string", "pattern": "^0*[1-9][0-9]*(ms|s|m|h|d)$", "examples": ["60s"]}
 Duration = Annotated[int, BeforeValidator(_seconds), WithJsonSchema(_DURATION_SCHEMA)]
-"""Whole seconds."""
+"""Whole seconds, one or more."""
+DurationOrZero = Annotated[
+    int,
+    BeforeValidator(lambda value: _seconds(value, or_zero=True)),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$", "examples": ["60s"]}),
+]
+"""Whole seconds, where none at all means "at once"."""
 Milliseconds = Annotated[int, BeforeValidator(read_milliseconds), WithJsonSchema(_DURATION_SCHEMA)]
 Percent = Annotated[int, BeforeValidator(_ratio), WithJsonSchema({"type": "string", "pattern": "^(100|[0-9]{1,2})%$"})]
 Moment = Annotated[str, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]

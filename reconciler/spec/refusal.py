@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic_core import PydanticCustomError
 
-from reconciler.model.text import LATE_NAMES, SECRET_PREFIX, Late, Template
+from reconciler.model.text import Late, Template
 from reconciler.spec.scalar import Scalar, misreading
 
 # A value that is bound later stands in a scalar's text between these two noncharacters, which no file may hold.
@@ -35,11 +35,6 @@ def late_marker(name: str) -> str:
 def readable(text: str) -> str:
     """Give back `${…}` where `text` holds marks of late values."""
     return _LATE.sub(r"${\1}", text)
-
-
-def is_late(name: str) -> bool:
-    """Say whether `${name}` is bound only after the specs were read."""
-    return name in LATE_NAMES or name.startswith(SECRET_PREFIX)
 
 
 def with_gaps(text: str) -> str | Template:

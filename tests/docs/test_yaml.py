@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.load import load
 from reconciler.model.problem import SpecInvalid
-from tests.docs.pages import PAGES, Block, blocks
+from tests.docs.pages import PAGES, ROOT, Block, blocks
 
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI"  # the beginning that every such key has; the rest is 43 characters
 
@@ -59,6 +59,36 @@ def test_every_yaml_block_is_valid(block: Block, tmp_path: Path) -> None:
         assert "\n" not in problems
     else:
         assert problems == ""
+
+
+_SCHEMA = re.compile(r"^# yaml-language-server: \$schema=(?P<path>\S+)$", re.MULTILINE)
+_HEADER = re.compile(r"^apiVersion:", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", [*PAGES, *ROOT.glob("*.md")], ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_whole_document_on_a_page_tells_an_editor_its_schema(page: Path) -> None:
+    """Look before the header of each block: where the block says which file it is, the path must lead there."""
+    for block in blocks(page):
+        header = _HEADER.search(block.text)
+        if header is None:
+            continue
+        named = _SCHEMA.search(block.text, 0, header.start())
+        assert named is not None, f"{page}:{block.line}"
+        path = named["path"] if block.file is None else str((ROOT / block.file).parent / named["path"])
+        assert path.endswith("/schemas/reconciler.json"), f"{page}:{block.line}"
+        assert block.file is None or Path(path).resolve() == ROOT / "schemas/reconciler.json", f"{page}:{block.line}"
+
+
+@pytest.mark.parametrize(
+    "file",
+    sorted(path for folder in ("specs", "profiles") for path in (ROOT / folder).rglob("*.yaml")),
+    ids=lambda file: str(file.relative_to(ROOT)),
+)
+def test_every_file_that_we_ship_tells_an_editor_its_schema(file: Path) -> None:
+    """Follow the path of its first line."""
+    named = _SCHEMA.match(file.read_text())
+    assert named is not None
+    assert (file.parent / named["path"]).resolve() == ROOT / "schemas/reconciler.json"
 
 
 def _as_document(block: Block) -> str:

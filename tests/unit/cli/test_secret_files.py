@@ -26,7 +26,9 @@ def fleet_with(value: bytes, folder: Path, *, rest: str) -> Desired:
 @pytest.mark.parametrize("rest", [ENV_FILE, TEXT_FILE])
 @pytest.mark.parametrize("value", [b"hunter2", b"hunter2\n", b"hunter2\r\n"])
 def test_one_line_break_at_the_end_is_no_part_of_a_secret(value: bytes, rest: str, tmp_path: Path) -> None:
-    assert read_secrets(fleet_with(value, tmp_path, rest=rest)) == {"secret:key": "hunter2"}
+    read = read_secrets(fleet_with(value, tmp_path, rest=rest))
+    assert read == {"secret:key": "hunter2"}
+    assert repr(read) == "{'secret:key': (secret)}"
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from tests.builders import (
     a_marker,
     a_sandbox,
     a_seen,
+    a_seen_marker,
     a_view,
     an_image,
     docker_name,

@@ -29,6 +29,11 @@ FORMS: dict[str, Callable[[str], str]] = {
     "plain": lambda value: value,
     "json": lambda value: json.dumps({"v": value}),
     "json of Go": go_json,
+    "json in json": lambda value: json.dumps({"v": json.dumps(value)}),
+    "json in json, not ASCII": lambda value: json.dumps(json.dumps(value, ensure_ascii=False), ensure_ascii=False),
+    "json in json of Go": lambda value: go_json(json.dumps(value)),
+    "json of Go in json": lambda value: json.dumps(go_json(value)),
+    "json of Go in json of Go": lambda value: go_json(go_json(value)),
     "url": quote,
     "url, all": lambda value: quote(value, safe=""),
     "form": quote_plus,
@@ -49,7 +54,7 @@ def test_a_value_is_hidden_in_every_form(form: str, value: str) -> None:
     assert text.startswith("before ")
     assert text.endswith(" after")
     assert "(secret)" in text
-    assert len(text) <= len('before {"v": "(secret)"} after')
+    assert len(text) <= len('before {"v": "\\"(secret)\\""} after')
 
 
 @pytest.mark.parametrize("around", [("", ""), ("a", ""), ("ab", "z"), ("user:", ""), ("u:", "\n"), ("us:", "!!")])
