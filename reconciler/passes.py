@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from reconciler.apply.ports import Clock, Interrupt, Observer
 
 LOCK_POLL_S = 0.1
+HOST_LOCK_POLL_S = 0.5
+DYING_S = 1.0
+"""The session of a controller that died keeps its lock for a moment longer."""
 
 Planner = Callable[[Desired, Observed, Records, PlanRequest], Plan]
 
@@ -146,7 +149,7 @@ async def apply_pass(question: PassAsked, setting: Setting, *, saved: Plan | Non
         loaded = _load(store, clock)
 
         async def look_and_plan() -> _Prospect:
-            return await _look_and_plan(question, loaded.statuses, setting.doors.host, clock, with_facts=True)
+            return await _look_until_free(question, loaded.statuses, setting)
 
         prospect = await look_and_plan()
         try:
@@ -201,6 +204,25 @@ async def _record(
     if journal is not None and ended is not None:
         journal.finish(ended)
     return Passed(planned=planned, ended=ended, not_ready=tuple(item for item in asked if item.end == "failed"))
+
+
+async def _look_until_free(question: PassAsked, statuses: Statuses, setting: Setting) -> _Prospect:
+    """Look and plan; where another pass changes a host just now, look again once it has ended.
+
+    What it changes after the look would be in no plan. Nobody is waited for whose host has nothing to be done.
+    """
+    from reconciler.apply.waiting import pause  # noqa: PLC0415  # a plan carries nothing out
+
+    clock = setting.clock
+    deadline_s = clock.monotonic() + max(setting.lock_timeout_s, DYING_S)
+    while True:
+        prospect = await _look_and_plan(question, statuses, setting.doors.host, clock, with_facts=True)
+        is_late = clock.monotonic() >= deadline_s or setting.interrupt.stopping
+        locks = prospect.sighting.locks
+        if is_late or not any(locks[action.host].is_held for action in prospect.plan.actions):
+            return prospect
+        await prospect.sighting.close()
+        await pause(clock, HOST_LOCK_POLL_S, setting.interrupt)
 
 
 async def _look_and_plan(
@@ -302,6 +324,7 @@ async def _carry_out(
     return await apply(
         made,
         hosts=sighting.readers,  # type: ignore[arg-type]  # opened by doors.host, so each is a Host
+        locks=sighting.locks,
         secrets=question.request.secrets,
         limits=question.desired.limits,
         journal=journal,
@@ -309,7 +332,6 @@ async def _carry_out(
         clock=setting.clock,
         owner=setting.owner,
         interrupt=setting.interrupt,
-        lock_timeout_s=setting.lock_timeout_s,
     )
 
 

@@ -6,12 +6,13 @@ import asyncio
 
 import msgspec
 
-from reconciler.apply.patience import CONNECTION, Patience, persist, waiting_for
+from reconciler.apply.patience import CONNECTION, OWN_SESSION, Patience, persist
 from reconciler.apply.ports import Clock, Interrupt
 from reconciler.apply.sampler import Sampler
 from reconciler.apply.waiting import within
 from reconciler.errors import HostError
 from reconciler.host.interface import Busy, Host, Lease
+from reconciler.model.observed import SeenLock
 from reconciler.model.text import printable
 
 # The lock also goes with the connection, so giving it back is a courtesy that must not hold up the end.
@@ -43,7 +44,7 @@ class Lane:
         interrupt: Interrupt,
         hosts_at_once: asyncio.Semaphore,
         actions_at_once: int,
-        lock_timeout_s: float,
+        seen: SeenLock,
     ) -> None:
         self.host = host
         self.sampler = Sampler(host, clock, is_busy=lambda: self._acting > 0)
@@ -52,12 +53,12 @@ class Lane:
         self._interrupt = interrupt
         self._hosts = hosts_at_once
         self._actions = asyncio.Semaphore(actions_at_once)
-        self._busy = waiting_for(lock_timeout_s)
         self._entry = asyncio.Lock()
         self._acting = 0
         self._taking = asyncio.Lock()
         self._lease: Lease | None = None
-        self._last: str | None = None
+        self._seen = seen
+        self._last = seen.line
         self._shut: Shut | None = None
 
     @property
@@ -87,6 +88,8 @@ class Lane:
     async def take(self) -> Shut | None:
         """Hold the host's lock, taking it when it is not held or was lost; say why not when that is impossible.
 
+        Nobody is waited for: whatever another pass changes meanwhile is in no plan of ours.
+
         Once refused, it stays refused for the whole pass: the other actions need not find out again.
         """
         async with self._taking:
@@ -95,6 +98,10 @@ class Lane:
             return self._shut
 
     async def _take(self) -> None:
+        if self._seen.is_held:
+            since, _, holder = self._last.partition(" ")
+            self._shut = self._taken(Busy(holder=printable(holder), since=printable(since)))
+            return
         lost, self._lease = self._lease, None
         if lost is not None:
             await self._give_back(lost)
@@ -103,24 +110,27 @@ class Lane:
         if isinstance(held, HostError):
             self._shut = Shut(code=held.code, message=held.message, hint=held.hint)
         elif isinstance(held, Busy):
-            holder = f"{held.holder} since {held.since}"
-            self._shut = Shut(
-                code="E_LOCKED",
-                message=f"host {self.host.name} is locked by {holder}",
-                hint="wait for that pass to end, and plan again",
-                holder=holder,
-            )
-        elif self._last is not None and held.before != self._last:
+            self._shut = self._taken(held)
+        elif held.before != self._last:
             # What was planned rests on a host that somebody else may have changed since.
             await self._give_back(held)
             self._shut = Shut(
                 code="E_LOCKED",
-                message=f"host {self.host.name} was lost to another pass meanwhile: {printable(held.before)}",
+                message=f"host {self.host.name} was in the hands of another pass meanwhile: {printable(held.before)}",
                 hint="plan again: it looks at what that one has made",
                 holder=printable(held.before),
             )
         else:
             self._lease = held
+
+    def _taken(self, by: Busy) -> Shut:
+        holder = f"{by.holder} since {by.since}"
+        return Shut(
+            code="E_LOCKED",
+            message=f"host {self.host.name} is locked by {holder}",
+            hint="wait for that pass to end, and plan again",
+            holder=holder,
+        )
 
     async def _hold(self) -> Lease | Busy | HostError:
         try:
@@ -130,7 +140,8 @@ class Lane:
 
     def _worth_waiting(self, held: Lease | Busy | HostError) -> Patience | None:
         if isinstance(held, Busy):
-            return self._busy
+            # The host may take our own lost session for alive until it has been silent for long enough.
+            return OWN_SESSION if self._last.startswith(f"{held.since} {held.holder}") else None
         return CONNECTION if isinstance(held, HostError) and held.transient else None
 
     async def close(self) -> None:

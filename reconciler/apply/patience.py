@@ -37,6 +37,8 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
 USUAL = Patience(tries=5, total_s=60, first_s=0.5, longest_s=8)
 # A host that does not answer is soon left to the next pass: others may wait for its actions.
 CONNECTION = Patience(tries=4, total_s=45, first_s=1, longest_s=8)
+# A host lets go of a session that fell silent after half a minute.
+OWN_SESSION = Patience(tries=12, total_s=45, first_s=1, longest_s=5)
 # A look that settles a doubt is worth more tries than the rest: without it an outcome stays unknown.
 LOOKING = Patience(tries=6, total_s=60, first_s=0.5, longest_s=10)
 # A pull may run 15 minutes by itself, and a registry that limits its rate wants long pauses.
@@ -47,11 +49,6 @@ REMOVAL = Patience(tries=6, total_s=60, first_s=1, longest_s=15)
 PHANTOM = Patience(tries=3, total_s=30, first_s=1, longest_s=4)
 # A full disk empties by hand, if at all: one more try, and no loop of pulls that fill it again.
 DISK_FULL = Patience(tries=2, total_s=30, first_s=5, longest_s=5)
-
-
-def waiting_for(total_s: float) -> Patience | None:
-    """Give the patience for another pass to end within this time, asking twice a second; None for no time."""
-    return Patience(tries=int(total_s * 2) + 2, total_s=total_s, first_s=0.5, longest_s=0.5) if total_s > 0 else None
 
 
 BY_CODE: dict[str, Patience] = {

@@ -17,6 +17,7 @@ from reconciler.apply.waiting import end_tasks
 from reconciler.host.interface import Host
 from reconciler.model.desired import Limits
 from reconciler.model.effect import NotDone
+from reconciler.model.observed import SeenLock
 from reconciler.model.outcome import ActionEnded, PassEnded
 from reconciler.model.plan import Action, Plan, Verb
 
@@ -35,7 +36,7 @@ async def apply(
     clock: Clock,
     owner: str,
     interrupt: Interrupt,
-    lock_timeout_s: float = 0.0,
+    locks: Mapping[str, SeenLock],
 ) -> PassEnded:
     """Do what `plan` says, and report what became of every one of its actions, in its order.
 
@@ -52,7 +53,7 @@ async def apply(
         clock: all time there is.
         owner: who holds the hosts' locks, for others to read.
         interrupt: once, steps in flight finish and no new ones start; twice, all is left where it is.
-        lock_timeout_s: how long to wait for another pass to give a host's lock back.
+        locks: what was seen of the hosts' locks when this was planned; what another pass had since is left alone.
     """
     means = Means(
         fleet=plan.fleet,
@@ -72,7 +73,7 @@ async def apply(
             interrupt=interrupt,
             hosts_at_once=places,
             actions_at_once=limits.creates_per_host,
-            lock_timeout_s=lock_timeout_s,
+            seen=locks.get(name, SeenLock()),
         )
         for name in dict.fromkeys(action.host for action in plan.actions)
         if name in hosts

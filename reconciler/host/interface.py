@@ -32,6 +32,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
             that no registry gave out are not asked.
         paths: absolute paths to report on.
         hashed: those of `paths` whose content is to be hashed.
+        roots: folders whose entries are to be listed; `${host.baseDir}` is ours.
     """
 
     fleet: str
@@ -39,6 +40,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     hashed: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
 
 
 class Busy(msgspec.Struct, frozen=True, tag="busy"):

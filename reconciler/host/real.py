@@ -82,7 +82,7 @@ class DockerReaderHost:
         link = await self._reach()
         try:
             async with asyncio.TaskGroup() as group:
-                files = group.create_task(self._see(link, markers=True, paths=question.paths, hashed=question.hashed))
+                files = group.create_task(self._see(link, question, markers=True))
                 read = await link.reader()
                 listed = group.create_task(read.list_containers())
                 networks = group.create_task(read.list_networks())
@@ -120,6 +120,8 @@ class DockerReaderHost:
             paths=files.result().paths,
             markers=files.result().markers,
             taken_ports={port: one.name for one in everyone for port in one.ports},
+            roots=files.result().roots,
+            lock=files.result().lock,
         )
 
     async def facts(
@@ -207,16 +209,15 @@ class DockerReaderHost:
                 self._link = await dial(self._access, self._gate)
             return self._link
 
-    async def _see(
-        self, link: Link, *, markers: bool = False, paths: Iterable[str] = (), hashed: Iterable[str] = ()
-    ) -> FilesSeen:
+    async def _see(self, link: Link, question: Question | None = None, *, markers: bool = False) -> FilesSeen:
         seen = await look_at_files(
             link.held,
             host=self.name,
             base_dir=self._access.base_dir,
             markers=markers,
-            paths=paths,
-            hashed=hashed,
+            paths=() if question is None else question.paths,
+            hashed=() if question is None else question.hashed,
+            roots=() if question is None else question.roots,
         )
         self._base_dir, self._looked = seen.base_dir, remember_ticks(boot_id=seen.boot_id, line=seen.cpu_line)
         return seen
@@ -317,7 +318,7 @@ class DockerHost(DockerReaderHost):
         if link is None or not is_held():
             return NotDone("E_NO_LEASE", f"the lock of host {self.name} is not held, so nothing is changed there")
         try:
-            files = HostFiles(link.shell, base_dir=await self._own_folder(link), is_held=is_held)
+            files = HostFiles(link.shell, hand=link.hand, base_dir=await self._own_folder(link), is_held=is_held)
             engine = Engine(
                 self.name,
                 read=await link.reader(),

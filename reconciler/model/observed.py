@@ -214,6 +214,18 @@ class SeenMarker(msgspec.Struct, frozen=True, kw_only=True):
     inode: str = ""
 
 
+class SeenLock(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what a look told of a host's lock.
+
+    Attributes:
+        line: since when and by whom it was held last, as the host keeps it; empty when never.
+        is_held: somebody held it during the look.
+    """
+
+    line: str = ""
+    is_held: bool = False
+
+
 class SeenEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Hold one entry of a folder that was listed; `modified_epoch_s` is its own, not that of what is in it."""
 
@@ -245,6 +257,7 @@ class HostView(msgspec.Struct, frozen=True, kw_only=True):
         paths: what stands at each path that was asked, by path.
         markers: the folders under baseDir.
         roots: what stands directly in each folder whose listing was asked for.
+        lock: who may change this host just now, or did so last.
         taken_ports: published `bind:port/proto` to the name of the container that holds it.
     """
 
@@ -261,6 +274,7 @@ class HostView(msgspec.Struct, frozen=True, kw_only=True):
     markers: tuple[SeenMarker, ...] = ()
     taken_ports: dict[str, str] = {}
     roots: tuple[SeenRoot, ...] = ()
+    lock: SeenLock = SeenLock()
 
 
 class Reachable(msgspec.Struct, frozen=True, kw_only=True, tag="reachable"):

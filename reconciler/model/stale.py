@@ -33,11 +33,16 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SandboxInventory(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold what one host holds of sandboxes, and of what looks like some."""
+    """Hold what one host holds of sandboxes, and of what looks like some.
+
+    Attributes:
+        unread: folders that were to be listed and could not be: what is in them is not known.
+    """
 
     host: str
     collected_at: datetime
     found: tuple[Found, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 class StaleCandidate(msgspec.Struct, frozen=True, kw_only=True):

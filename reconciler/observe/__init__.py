@@ -15,11 +15,11 @@ import msgspec
 from reconciler.errors import HostError, ReadFailed
 from reconciler.host.interface import Question, Reader
 from reconciler.model.desired import Admission, Desired, HostDesired, SandboxDesired
-from reconciler.model.observed import HostView, Observed, Reachable, Unreachable
+from reconciler.model.observed import HostView, Observed, Reachable, SeenLock, Unreachable
 from reconciler.model.record import Records
 from reconciler.model.resource import Directory, File
 from reconciler.model.snapshot import HostSnapshot
-from reconciler.model.text import bind, late_names
+from reconciler.model.text import bind, is_run_scoped, late_names
 from reconciler.observe.readiness import Now
 
 __all__ = ["Connect", "Sighting", "observe"]
@@ -32,6 +32,11 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
 
     observed: Observed
     readers: dict[str, Reader]
+
+    @property
+    def locks(self) -> dict[str, SeenLock]:
+        """Give what each host that answered told of its lock."""
+        return {name: look.view.lock for name, look in self.observed.hosts.items() if isinstance(look, Reachable)}
 
     async def close(self) -> None:
         """Close every connection; safe to call twice."""
@@ -47,6 +52,7 @@ async def observe(
     only: frozenset[str] | None = None,
     with_facts: bool = False,
     with_tags: bool = False,
+    roots: tuple[str, ...] = (),
 ) -> Sighting:
     """Look at every host of the specs in parallel, bounded by the fleet's limit.
 
@@ -58,6 +64,7 @@ async def observe(
         only: ask these hosts alone.
         with_facts: collect counters too; they are collected anyway where admission needs them.
         with_tags: ask registries too what the wanted images' tags name now.
+        roots: folders whose entries are listed on every host; `${host.baseDir}` is ours.
 
     Returns:
         One entry for each asked host: a slow or dead one never takes another's place. Readers must be closed.
@@ -73,7 +80,7 @@ async def observe(
             reader = readers[host.name] = connect(host)
             try:
                 question = await _question(reader, wanted[host.name], fleet=desired.fleet, with_tags=with_tags)
-                view = await reader.look(question, now=now)
+                view = await reader.look(msgspec.structs.replace(question, roots=roots), now=now)
                 needs_facts = with_facts or host.admission != Admission()
                 return Reachable(view=view, snapshot=await _facts(reader, view, now=now) if needs_facts else None)
             except HostError as error:
@@ -109,7 +116,7 @@ async def _question(reader: Reader, wanted: list[SandboxDesired], *, fleet: str,
     # The look tells who answers, too: it is only asked before where that tells what a path means.
     is_late = any(late_names(item.path) for item in placed)
     bindings = (await reader.identify()).bindings if is_late else {}
-    paths = {str(bind(item.path, bindings)): isinstance(item, File) for item in placed}
+    paths = {str(bind(item.path, bindings)): isinstance(item, File) for item in placed if not is_run_scoped(item.path)}
     images = tuple(sorted({container.image for sandbox in wanted for container in sandbox.containers}))
     return Question(
         fleet=fleet,

@@ -60,7 +60,8 @@ def survey(desired: Desired, observed: Observed, records: Records, request: Plan
         here = _Here(world=world, host=host, state=state)
         findings = (*_sandboxes(here, places[host]), *_projects(here), *_folders(here))
         found = tuple(what for what, _ in findings)
-        inventories[host] = SandboxInventory(host=host, collected_at=state.view.observed_at, found=found)
+        unread = tuple(root.path for root in state.view.roots if root.state == "unreadable")
+        inventories[host] = SandboxInventory(host=host, collected_at=state.view.observed_at, found=found, unread=unread)
         stale += [candidate for _, candidate in findings if candidate is not None]
     return Survey(inventories=inventories, stale=tuple(stale))
 

@@ -47,8 +47,11 @@ def stale_page(
     page: Page = []
     if ordered:
         page += [*table(HEAD, [_row(one) for one in ordered], width=width, spare=("IDLE", "AGE", "KIND")), ()]
-    for name, one in sorted(silent.items()):
-        page.append(line(Span(f"{shown(name)} did not answer in full: {shown(of_host(one.reason, name))}", "held")))
+    for name, state in sorted(silent.items()):
+        page.append(line(Span(f"{shown(name)} did not answer in full: {shown(of_host(state.reason, name))}", "held")))
+    for name, one in sorted(inventories.items()):
+        for path in one.unread:
+            page.append(line(Span(f"{shown(name)}: {shown(path)} could not be listed", "held")))
     counted = ", ".join(f"{sum(1 for one in stale if one.suggestion == word)} to {word}" for word in _ORDER)
     looked = count(len(inventories), "host")
     unknown = f" {count(len(silent), 'host')} unknown." if silent else ""

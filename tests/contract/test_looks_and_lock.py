@@ -8,8 +8,8 @@ import pytest
 
 from reconciler.errors import HostError
 from reconciler.host.interface import Busy
-from reconciler.model.effect import MakeDirectory, NotDone, StartContainer, StopContainer
-from reconciler.model.observed import ImageAbsent, ImageFact
+from reconciler.model.effect import MakeDirectory, NotDone, PutFile, PutMarker, StartContainer, StopContainer
+from reconciler.model.observed import ImageAbsent, ImageFact, SeenLock
 from reconciler.model.ownership import Ours, Theirs, Unprovable, prove_container
 from reconciler.model.probe import (
     ExecProbe,
@@ -25,7 +25,7 @@ from reconciler.model.probe import (
     TcpProbe,
 )
 from reconciler.model.resource import Healthcheck
-from tests.builders import FLEET, T0
+from tests.builders import FLEET, T0, a_marker
 from tests.contract.bench import BUSYBOX, EXITS_0, EXITS_3, ONCE, RICH, TALKS, TOUCHES, WEB, look
 from tests.contract.case import OTHER_FLEET, Case
 
@@ -145,6 +145,40 @@ async def test_a_second_holder_learns_who_has_the_lock(case: Case) -> None:
     assert busy.holder == "contract"
     assert busy.since
     await other.close()
+
+
+async def test_a_look_tells_who_holds_the_lock_and_who_did_last(case: Case) -> None:
+    other = await case.bench.connect()
+    held = (await look(other)).lock
+    assert held.is_held
+    assert "contract" in held.line
+    await case.host.close()
+
+    async def free() -> bool:
+        return (await look(other)).lock == SeenLock(line=held.line, is_held=False)
+
+    await case.bench.until(free)
+    lease = await other.hold("second")
+    assert not isinstance(lease, Busy)
+    assert lease.before == held.line
+    await lease.release()
+    given_back = (await look(other)).lock
+    assert (given_back.is_held, "second" in given_back.line) == (False, True)
+    await other.close()
+
+
+async def test_a_look_lists_folders_and_never_takes_an_unreadable_one_for_an_empty_one(case: Case) -> None:
+    base, file = case.bench.base_dir, f"{case.folder}/file"
+    await case.done(PutMarker(base, a_marker(case.sandbox)))
+    await case.done(MakeDirectory(path=f"{case.folder}/inner", mode="0700", root=base))
+    await case.done(PutFile(path=file, mode="0600", content="x", root=base))
+    asked = ("${host.baseDir}", case.folder, f"{base}/no", file)
+    ours, mine, absent, refused = (await look(case.host, roots=asked)).roots
+    assert (ours.path, case.uid in [entry.name for entry in ours.entries]) == (base, True)
+    assert not [entry.name for entry in ours.entries if entry.name.startswith(".")]
+    assert [(entry.name, entry.kind) for entry in mine.entries] == [("file", "file"), ("inner", "directory")]
+    assert (absent.state, absent.entries) == ("absent", ())
+    assert (refused.state, refused.entries) == ("unreadable", ())
 
 
 async def test_a_connection_without_the_lock_changes_nothing(case: Case) -> None:

@@ -37,7 +37,7 @@ from reconciler.model.text import bind
 from tests.simulate import oracles
 from tests.simulate.clocks import virtual_s
 from tests.simulate.honesty import handles, i01_nothing_else_is_hit, look_at_own_effect
-from tests.simulate.machine import BOOT_S, Machine
+from tests.simulate.machine import BOOT_S, Machine, Mutation
 from tests.simulate.oracles import kind_of
 from tests.simulate.swarm import EFFECT_KINDS
 
@@ -178,7 +178,9 @@ class SimHost(MemoryHost):
             return held
         await self._ask("hold")
         token = self.world.fresh_number()
-        lock = Lock(owner=owner, since=self.world.now().isoformat(timespec="seconds"), token=token)
+        # Whoever is granted a broken lock cannot see either that others had it meanwhile.
+        before = self.world.last_holds.get(self._base_dir, "")
+        lock = Lock(owner=owner, since=self.world.now().isoformat(timespec="seconds"), token=token, before=before)
         self._lease = GrantedLease(self.world, self._base_dir, lock)
         return self._lease
 
@@ -305,7 +307,7 @@ class SimHost(MemoryHost):
         play.trace.add(by, f"{self.name} {kind_of(effect)} {_aim(effect)} {_short(outcome)}")
         play.tally[f"effect/{kind_of(effect)}"] += 1
         if changed:
-            play.mutations.append((virtual_s(), self.name, effect))
+            play.mutations.append(Mutation(virtual_s(), self.name, self.controller.name, effect))
         oracles.look_at_effect(play, self.machine, effect, outcome)
         if by == self.controller.name:
             look_at_own_effect(play, self.controller, self.name, effect, outcome)

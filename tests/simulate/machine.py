@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from collections import deque
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from reconciler.errors import ConnectFailed, HostError
 from reconciler.host.memory.parts import Lock, Node
 from reconciler.host.memory.world import World
+from reconciler.model.effect import Effect
 from reconciler.model.observed import HostView, SeenContainer, SeenNetwork
 from tests.simulate import catalogue
 from tests.simulate.clocks import SimClock
@@ -45,6 +46,15 @@ class PathLog(dict[str, Node]):
         taken = self._written, self._removed
         self._written, self._removed = [], []
         return taken
+
+
+class Mutation(NamedTuple):
+    """Remember an effect that changed a host: when, where and by whom."""
+
+    at_s: float
+    host: str
+    by: str
+    effect: Effect
 
 
 class Locks(dict[str, Lock]):

@@ -85,7 +85,8 @@ def _granted_to_all(_: object) -> object:
     async def hold(host: MemoryHost, owner: str) -> MemoryLease:
         await host._ask("hold")
         make_base_dir(host.world, host._base_dir)
-        lock = Lock(owner=owner, since=host.world.now().isoformat(), token=host.world.fresh_number())
+        before = host.world.last_holds.get(host._base_dir, "")
+        lock = Lock(owner=owner, since=host.world.now().isoformat(), token=host.world.fresh_number(), before=before)
         host.world.locks[host._base_dir] = lock
         host._lease = MemoryLease(host.world, host._base_dir, lock)
         return host._lease

@@ -229,7 +229,9 @@ def i16_ready_was_probed(play: Play, controller: Controller, *, started_s: float
     for sandbox, host in settled:
         status = controller.statuses.get(sandbox)
         machine = play.machines[host]
-        disturbed = machine.touched_s >= started_s or host in controller.blurred
+        # With a broken lock, another controller may start it anew after it was probed, unseen.
+        raced = any(one.at_s >= started_s and one.by != controller.name for one in play.mutations if one.host == host)
+        disturbed = machine.touched_s >= started_s or host in controller.blurred or (machine.lock_broken and raced)
         if status is None or disturbed or not _is_ready(status) or status.host != host:
             continue
         for instance in status.instances:

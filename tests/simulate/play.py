@@ -7,7 +7,6 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from reconciler.model.effect import Effect
 from tests.simulate import catalogue
 from tests.simulate.actors import Actors
 from tests.simulate.clocks import virtual_s
@@ -15,7 +14,7 @@ from tests.simulate.controller import CURRENT, Controller
 from tests.simulate.disk import Cache, Disk
 from tests.simulate.editor import Editor
 from tests.simulate.host import SimHost
-from tests.simulate.machine import Machine
+from tests.simulate.machine import Machine, Mutation
 from tests.simulate.swarm import Swarm
 from tests.simulate.trace import Tally, Trace
 from tests.simulate.watch import Violated
@@ -29,7 +28,7 @@ class Play:
 
     Attributes:
         weather: what goes wrong now; `Swarm({})` once everything is healed.
-        mutations: every effect that changed a host: when, where, what.
+        mutations: every effect that changed a host.
         left_behind: files of sandboxes that no spec names any more, in the end.
         last_removals: per controller, how many removals its last plan held.
         routes: hosts whose address leads to another one's machine for now.
@@ -66,7 +65,7 @@ class Play:
             for name in names
         ]
         self.actors = Actors(self)
-        self.mutations: list[tuple[float, str, Effect]] = []
+        self.mutations: list[Mutation] = []
         self.last_removals: dict[str, int] = {}
         self.violation: Violated | None = None
         self.idle_disk = Disk(Cache())

@@ -309,7 +309,7 @@ async def _come_to_rest(play: Play) -> None:
 def _touched(play: Play, judge: Judge | None) -> int:
     """Count the mutations so far, without those for sandboxes that can never be ready."""
     sick = set() if judge is None else judge.sick
-    return sum(1 for _, _, effect in play.mutations if oracles.sandbox_of(effect) not in sick)
+    return sum(1 for one in play.mutations if oracles.sandbox_of(one.effect) not in sick)
 
 
 async def _round(play: Play, controller: Controller) -> Ended:

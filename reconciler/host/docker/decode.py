@@ -196,6 +196,8 @@ def _neighbour(reply: ListedReply) -> Neighbour:
         state=reply.state,
         labels=dict(reply.labels or {}),
         ports=tuple(sorted(taken)),
+        created_epoch_s=reply.created or None,
+        mounted=tuple(sorted(mount.source for mount in reply.mounts or () if mount.type == "bind")),
     )
 
 

@@ -210,15 +210,24 @@ class ListedPort(_Reply, frozen=True, kw_only=True):
     type: Line = ""
 
 
+class ListedMount(_Reply, frozen=True, kw_only=True):
+    """Describe one mount in the list; a volume's source is the engine's own folder."""
+
+    type: Line = ""
+    source: Line = ""
+
+
 class ListedReply(_Reply, frozen=True, kw_only=True):
-    """Describe one container as the list has it."""
+    """Describe one container as the list has it; `created` is in seconds since 1970."""
 
     id: FullId
     names: Lines | None = None
     image_id: Line = msgspec.field(name="ImageID", default="")
     state: Line = ""
+    created: float = 0
     labels: LabelMap | None = None
     ports: Annotated[list[ListedPort], Meta(max_length=70_000)] | None = None
+    mounts: Annotated[list[ListedMount], Meta(max_length=10_000)] | None = None
 
 
 class NetworkReply(_Reply, frozen=True, kw_only=True):

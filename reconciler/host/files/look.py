@@ -12,7 +12,7 @@ from reconciler.errors import ReadFailed
 from reconciler.host.files.change import Runs
 from reconciler.host.scripts import load_script
 from reconciler.model.marker import MARKER_NAME, read_marker
-from reconciler.model.observed import SeenMarker, SeenPath
+from reconciler.model.observed import SeenEntry, SeenLock, SeenMarker, SeenPath, SeenRoot
 from reconciler.model.text import printable
 
 LOOK_DEADLINE_S = 30.0
@@ -22,8 +22,14 @@ CLOSED_FOLDER = f"the folder is closed to us, so its {MARKER_NAME} cannot be rea
 
 Kind = Literal["directory", "file", "symlink", "other"]
 _UNSEEN: dict[str, Literal["absent", "unreadable"]] = {"absent": "absent", "closed": "unreadable"}
+_STATES: dict[str, Literal["listed", "absent", "unreadable"]] = {
+    "listed": "listed",
+    "absent": "absent",
+    "unreadable": "unreadable",
+}
 _KINDS: dict[int, Kind] = {0o040000: "directory", 0o100000: "file", 0o120000: "symlink"}
 _SEEN = re.compile(r"seen ([0-9a-f]+) (\d+) (\d+) (\d+) (-?\d+) (\d+:\d+) (.+)", re.ASCII)
+_ENTRY = re.compile(r"entry ([0-9a-f]+) (\d+) (-?\d+) (\d+:\d+) (.+)", re.ASCII)
 _HOST_ID = re.compile(r"[0-9a-f]{32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -37,6 +43,7 @@ class FilesSeen(msgspec.Struct, frozen=True, kw_only=True):
         clock_epoch_s: the host's clock during the look.
         cpu_line: how its CPUs have spent their time, as `/proc/stat` says it first.
         paths: by path, each that was asked.
+        roots: the folders that were to be listed, in the order of the question.
     """
 
     home: str
@@ -50,6 +57,8 @@ class FilesSeen(msgspec.Struct, frozen=True, kw_only=True):
     cpu_line: str | None = None
     markers: tuple[SeenMarker, ...] = ()
     paths: dict[str, SeenPath] = {}
+    roots: tuple[SeenRoot, ...] = ()
+    lock: SeenLock = SeenLock()
 
 
 async def look_at_files(
@@ -60,8 +69,9 @@ async def look_at_files(
     markers: bool = False,
     paths: Iterable[str] = (),
     hashed: Iterable[str] = (),
+    roots: Iterable[str] = (),
 ) -> FilesSeen:
-    """Look once. `base_dir` may begin with `${host.home}`, which only the host can fill in.
+    """Look once. `base_dir` may begin with `${host.home}`, which only the host can fill in, as `${host.baseDir}`.
 
     Raises:
         ReadFailed: anything at all could not be read, or the answer was cut short.
@@ -69,11 +79,12 @@ async def look_at_files(
     """
     digested = dict.fromkeys(hashed)
     asked = tuple(dict.fromkeys((*paths, *digested)))
-    bad = [path for path in (base_dir, *asked) if printable(path) != path]
+    listed = tuple(dict.fromkeys(roots))
+    bad = [path for path in (base_dir, *asked, *listed) if printable(path) != path]
     if bad or len(asked) > PATHS_MAX:
         why = f"{printable(bad[0])!r} holds control characters" if bad else f"more than {PATHS_MAX} paths were asked"
         raise ReadFailed(f"host {host}: {why}", code="E_PATH")
-    lines = [f"base {base_dir}", *(["markers"] if markers else [])]
+    lines = [f"base {base_dir}", *(["markers"] if markers else []), *(f"root {path}" for path in listed)]
     lines += [f"path {path}" for path in asked if path not in digested] + [f"hash {path}" for path in digested]
     done = await shell.run(load_script("look"), stdin="\n".join([*lines, ""]).encode(), deadline_s=LOOK_DEADLINE_S)
     return decode_look(done.stdout, host=host, asked=asked)
@@ -99,6 +110,7 @@ def decode_look(output: bytes, *, host: str, asked: tuple[str, ...] = ()) -> Fil
     seen: dict[str, SeenPath] = {}
     contents: dict[str, str] = {}
     sums: dict[str, str] = {}
+    roots: list[SeenRoot] = []
     for line in lines[:-2]:
         word, _, rest = line.partition(" ")
         if word == "seen":
@@ -111,6 +123,10 @@ def decode_look(output: bytes, *, host: str, asked: tuple[str, ...] = ()) -> Fil
             contents[(folder + middle).rstrip(" ")] = content
         elif _SHA256.fullmatch(word):
             sums[rest.removeprefix(" ")] = word
+        elif word == "root":
+            roots.append(_root(rest, host=host))
+        elif word == "entry" and roots:
+            roots[-1] = _with_entry(roots[-1], line, host=host)
         elif word == "fault":
             raise ReadFailed(
                 f"host {host}: {printable(rest)}",
@@ -119,7 +135,7 @@ def decode_look(output: bytes, *, host: str, asked: tuple[str, ...] = ()) -> Fil
             )
         else:
             facts[word] = rest
-    return _gather(facts, seen, contents, sums, asked=asked, host=host)
+    return _gather(facts, seen, contents, sums, asked=asked, roots=tuple(roots), host=host)
 
 
 def _gather(
@@ -129,6 +145,7 @@ def _gather(
     sums: dict[str, str],
     *,
     asked: tuple[str, ...],
+    roots: tuple[SeenRoot, ...],
     host: str,
 ) -> FilesSeen:
     try:
@@ -168,7 +185,36 @@ def _gather(
         cpu_line=f"cpu {facts['cpu']}" if "cpu" in facts else None,
         markers=_markers(base_dir, seen, contents),
         paths={path: msgspec.structs.replace(seen[path], sha256=sums.get(path)) for path in asked},
+        roots=roots,
+        lock=_lock(facts.get("lock", "")),
     )
+
+
+def _lock(told: str) -> SeenLock:
+    state, _, line = told.partition(" ")
+    return SeenLock(line=line, is_held=state == "held")
+
+
+def _root(told: str, *, host: str) -> SeenRoot:
+    word, _, path = told.partition(" ")
+    state = _STATES.get(word)
+    if state is None:
+        raise ReadFailed(f"host {host}: {printable(told)[:200]!r} is no listing of a folder", code="E_HOST_REPLY")
+    return SeenRoot(path=path, state=state)
+
+
+def _with_entry(root: SeenRoot, line: str, *, host: str) -> SeenRoot:
+    found = _ENTRY.fullmatch(line)
+    if found is None or not found[5].startswith(f"{root.path.rstrip('/')}/"):
+        raise ReadFailed(f"host {host}: {printable(line)[:200]!r} is no entry of a folder", code="E_HOST_REPLY")
+    entry = SeenEntry(
+        name=found[5].rpartition("/")[2],
+        kind=_KINDS.get(int(found[1], 16) & 0o170000, "other"),
+        uid=int(found[2]),
+        modified_epoch_s=float(found[3]),
+        inode=found[4],
+    )
+    return msgspec.structs.replace(root, entries=(*root.entries, entry))
 
 
 def _seen(line: str, *, host: str) -> SeenPath:

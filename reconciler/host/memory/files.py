@@ -15,7 +15,7 @@ from reconciler.host.memory.parts import Node
 from reconciler.host.memory.world import World
 from reconciler.model.effect import Done, DropPath, MakeDirectory, NotDone, Outcome, PutFile, PutMarker
 from reconciler.model.marker import MARKER_NAME, read_marker
-from reconciler.model.observed import SeenMarker, SeenPath
+from reconciler.model.observed import SeenEntry, SeenMarker, SeenPath, SeenRoot
 
 _UID = re.compile(r"[0-9a-f]{8}")
 _READ, _SEARCH = 4, 1
@@ -153,6 +153,35 @@ def see_host_id(world: World, base_dir: str) -> str | None:
     """Read the host's id, as far as one was ever written."""
     node = world.paths.get(f"{base_dir}/{HOST_ID_NAME}")
     return None if node is None else node.content.decode().strip() or None
+
+
+def see_roots(world: World, roots: tuple[str, ...], *, base_dir: str) -> tuple[SeenRoot, ...]:
+    """List what stands directly in folders, hidden names left out."""
+    return tuple(_see_root(world, base_dir if root == "${host.baseDir}" else root) for root in roots)
+
+
+def _see_root(world: World, root: str) -> SeenRoot:
+    there = world.paths.get(root)
+    if there is None:
+        return SeenRoot(path=root, state="absent")
+    if there.kind != "directory":
+        return SeenRoot(path=root, state="unreadable")
+    inside = {path.removeprefix(f"{root}/"): node for path, node in world.paths.items() if path.startswith(f"{root}/")}
+    return SeenRoot(
+        path=root,
+        state="listed",
+        entries=tuple(
+            SeenEntry(
+                name=name,
+                kind=node.kind,
+                uid=node.uid,
+                modified_epoch_s=node.modified_epoch_s,
+                inode=_inode(node),
+            )
+            for name, node in sorted(inside.items())
+            if "/" not in name and not name.startswith(".")
+        ),
+    )
 
 
 def _see_marker(world: World, path: str, folder: str) -> SeenMarker:

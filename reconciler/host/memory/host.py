@@ -13,7 +13,7 @@ from reconciler.errors import HostError, ReadFailed
 from reconciler.host.interface import Busy, Lease, Progress, Question
 from reconciler.host.memory.effects import perform
 from reconciler.host.memory.faults import Fault, Late, LostReply, LostRequest, Refuse, Script, Slow, Verb
-from reconciler.host.memory.files import make_base_dir, see_host_id, see_markers, see_path
+from reconciler.host.memory.files import make_base_dir, see_host_id, see_markers, see_path, see_roots
 from reconciler.host.memory.parts import Happened, Lock, ManualClock
 from reconciler.host.memory.probes import answer
 from reconciler.host.memory.world import World
@@ -25,6 +25,7 @@ from reconciler.model.observed import (
     ImageFact,
     Neighbour,
     SeenContainer,
+    SeenLock,
 )
 from reconciler.model.ownership import is_of_fleet
 from reconciler.model.probe import Probe, ProbeFailed, ProbeResult
@@ -209,7 +210,7 @@ class MemoryHost:
         refused = self._refuse()
         if refused is not None:
             return refused
-        bound = bind(effect, secrets)
+        bound = bind(effect, {name: str(value) for name, value in secrets.items()})
         symbolic = _symbolic(bound)
         if symbolic is not None:
             return NotDone("E_UNBOUND", f"{symbolic} has no value")
@@ -313,7 +314,14 @@ class MemoryHost:
             paths={path: see_path(world, path, hashed=path in question.hashed) for path in question.paths},
             markers=see_markers(world, self._base_dir),
             taken_ports=world.taken_ports(),
+            roots=see_roots(world, question.roots, base_dir=self._base_dir),
+            lock=self.see_lock(),
         )
+
+    def see_lock(self) -> SeenLock:
+        """Tell who has the lock, or had it last."""
+        there = self.world.locks.get(self._base_dir)
+        return SeenLock(line=self.world.last_holds.get(self._base_dir, ""), is_held=there is not None)
 
     def _neighbour(self, seen: SeenContainer) -> Neighbour:
         ports = tuple(sorted(self.world.ports.get(seen.full_id, {}).values()))

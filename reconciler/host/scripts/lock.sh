@@ -34,7 +34,8 @@ esac
 [ -e .lock ] && [ ! -f .lock ] && refuse E_LOCK_FILE '.lock is not a file'
 said=$( (: >>.lock) 2>&1) || unmade E_LOCK_FILE '.lock cannot be written' "$said"
 exec 9<>.lock
-flock -n 9
+# A look may try the lock for a moment; only who keeps it for longer has it.
+flock -w 1 9
 case $? in
   0) ;;
   1)
@@ -70,7 +71,10 @@ while :; do
   timeout "$silence" sh -c 'IFS= read -r line || exit 3; case $line in beat) ;; release) exit 4 ;; *) exit 5 ;; esac' 9>&-
   case $? in
     0) echo ok ;;
-    4) exit 0 ;;
+    4)
+      (echo released >>.lock) 2>/dev/null
+      exit 0
+      ;;
     *) break ;;
   esac
 done

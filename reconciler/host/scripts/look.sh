@@ -1,5 +1,5 @@
 # Print who we are on this host, what stands below its base folder, and what stands at the asked paths. Changes nothing.
-# Input, one per line: `base PATH`, `markers`, `path PATH`, `hash PATH`. Output ends with `END <lines>`.
+# Input, one per line: `base PATH`, `markers`, `root PATH`, `path PATH`, `hash PATH`. Output ends with `END <lines>`.
 # A process costs a host more than all else here, so what the shell can do by itself it does.
 LC_ALL=C
 export LC_ALL
@@ -47,6 +47,53 @@ see_each() {
     esac
   done
 }
+# Say of a folder what stands directly in it, hidden names left out: `root STATE PATH`, then a line for each entry.
+list() {
+  if ! [ -e "$1" ] && ! [ -L "$1" ]; then
+    case $(stat "$1" 2>&1) in
+      *': No such file or directory' | *': Not a directory') say "root absent $1" ;;
+      *) say "root unreadable $1" ;;
+    esac
+    return
+  fi
+  if [ -L "$1" ] || ! [ -d "$1" ] || ! [ -r "$1" ] || ! [ -x "$1" ]; then
+    say "root unreadable $1"
+    return
+  fi
+  root=$1
+  set +f
+  set -- "$root"/*
+  set -f
+  odd=''
+  for path; do
+    case $path in *"$newline"*) odd=yes && break ;; esac
+  done
+  # A name with a line break in it could pass for a line of ours.
+  if [ "$#" -gt 5000 ] || [ -n "$odd" ]; then
+    say "root unreadable $root"
+    return
+  fi
+  say "root listed $root"
+  # What went since it was listed is no entry any more, nor is the pattern of an empty folder.
+  found=$(stat -c 'entry %f %u %Y %d:%i %n' -- "$@" 2>/dev/null)
+  [ -z "$found" ] || say "$found"
+}
+# Say who holds the lock, or held it last. Whoever gave it back has said so in the second line; where nobody has, it is
+# tried, shared and for a moment: who wants to have it waits for longer than that.
+see_lock() {
+  holder=''
+  after=''
+  {
+    IFS= read -r holder
+    IFS= read -r after
+  } 2>/dev/null <"$base/.lock"
+  state=free
+  if [ "$after" != released ]; then
+    flock -n -s 9 9<"$base/.lock" 2>/dev/null
+    [ "$?" -ne 1 ] || state=held
+  fi
+  say "lock $state $holder"
+}
 first_line() {
   line=''
   IFS= read -r line 2>/dev/null <"$1" || [ -n "$line" ]
@@ -54,12 +101,14 @@ first_line() {
 
 base=''
 markers=''
+roots=''
 paths=''
 hashed=''
 while IFS= read -r line; do
   case $line in
     'base '*) base=${line#base } ;;
     markers) markers=yes ;;
+    'root '*) roots="$roots${line#root }$newline" ;;
     'path '*) paths="$paths${line#path }$newline" ;;
     'hash '*) hashed="$hashed${line#hash }$newline" ;;
   esac
@@ -94,6 +143,7 @@ if [ -e "$base" ] || [ -L "$base" ]; then
   else
     say "fault $base is not a folder that we can read"
   fi
+  if [ -f "$base/.lock" ] && ! [ -L "$base/.lock" ]; then see_lock; fi
   if [ -L "$base/.host-id" ]; then
     say "fault $base/.host-id is a symbolic link"
   elif [ -e "$base/.host-id" ]; then
@@ -140,6 +190,16 @@ if [ -n "$folders" ]; then
   done
   IFS=' '
 fi
+
+IFS=$newline
+# shellcheck disable=SC2086  # splitting at newlines is the point; patterns are off
+set -- $roots
+IFS=' '
+for root; do
+  # shellcheck disable=SC2016  # the text itself
+  case $root in '${host.baseDir}') root=$base ;; esac
+  list "$root"
+done
 
 IFS=$newline
 # shellcheck disable=SC2086  # splitting at newlines is the point; patterns are off

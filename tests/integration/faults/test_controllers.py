@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,9 +14,9 @@ import pytest
 
 from reconciler.host import lock
 from tests.e2e.driver import Driver, Ran, Running
-from tests.e2e.sights import inspect, name_of, settle, until, web_sandbox
+from tests.e2e.sights import IDLE, inspect, name_of, settle, until, web_sandbox
 from tests.integration.faults.entry import Pass, apply_watched, broken_host_locks, killed_at
-from tests.integration.faults.reference import IDLE, OTHER, Reference, differences
+from tests.integration.faults.reference import Reference, differences
 from tests.lab.host import LabHost
 
 pytestmark = pytest.mark.lab
@@ -37,6 +37,15 @@ def at_once(*drivers: Driver) -> tuple[Ran, ...]:
     """Run `apply` for each, side by side."""
     with ThreadPoolExecutor(len(drivers)) as side_by_side:
         return tuple(side_by_side.map(lambda one: one.run("apply", "--yes"), drivers))
+
+
+def rounds(*desks: Reference) -> Iterator[str]:
+    """Declare one state and the other in turns at every desk, so many times, and give each."""
+    for turn in range(ROUNDS):
+        state = "two" if turn % 2 else "one"
+        for desk in desks:
+            desk.declare(state)
+        yield state
 
 
 def containers(fleet: Reference) -> dict[str, str]:
@@ -68,9 +77,7 @@ def test_f13_two_commands_on_one_status_folder_take_turns_and_the_loser_is_told_
     fleet = Reference(driver, stocked_hosts)
     ends: dict[str, dict[str, object]] = {}
     refused = 0
-    state = "one"
-    for _ in range(ROUNDS):
-        fleet.declare(state)
+    for state in rounds(fleet):
         ran = at_once(driver, driver)
         exits = sorted(one.expect(0, 6).exit for one in ran)
         assert exits in ([0, 0], [0, 6]), "one of them did it"
@@ -80,7 +87,6 @@ def test_f13_two_commands_on_one_status_folder_take_turns_and_the_loser_is_told_
             assert "since 20" in loser.stderr
         end = fleet.end()
         assert differences(ends.setdefault(state, end), end) == {}
-        state = OTHER[state]
     assert refused
     _let_alone(bystander)
 
@@ -90,16 +96,12 @@ def test_f13_two_desks_at_once_make_nothing_double_and_remove_nothing_wrongly(
 ) -> None:
     fleet = Reference(driver, stocked_hosts)
     other = Reference(another_desk(driver, tmp_path / "other"), stocked_hosts)
-    state = "one"
-    for _ in range(ROUNDS):
-        fleet.declare(state)
-        other.declare(state)
+    for _ in rounds(fleet, other):
         for ran in at_once(driver, other.driver):
             ran.expect(0, 1, 3, 6)
         for desk in (driver, other.driver):
             desk.run("apply", "--yes", "--lock-timeout", "20").expect(0)
         assert differences(fleet.on_hosts(), other.on_hosts()) == {}
-        state = OTHER[state]
     _let_alone(bystander)
 
 
@@ -109,10 +111,7 @@ def test_f13_with_the_hosts_locks_broken_two_desks_still_make_nothing_double(
     fleet = Reference(driver, stocked_hosts)
     other = Reference(another_desk(driver, tmp_path / "other"), stocked_hosts)
     ends: dict[str, dict[str, object]] = {}
-    state = "one"
-    for _ in range(ROUNDS):
-        fleet.declare(state)
-        other.declare(state)
+    for state in rounds(fleet, other):
         with broken_host_locks():
             for one in (Pass(driver, owner="ann"), Pass(other.driver, owner="bob")):
                 one.wait()
@@ -120,7 +119,6 @@ def test_f13_with_the_hosts_locks_broken_two_desks_still_make_nothing_double(
         other.apply()
         end = fleet.on_hosts()
         assert differences(ends.setdefault(state, end), end) == {}
-        state = OTHER[state]
     _let_alone(bystander)
 
 
@@ -336,6 +334,22 @@ def test_f13_a_second_desk_is_told_who_holds_the_host_and_other_hosts_go_on(
     finally:
         allow(fleet, alpha)
     first.wait().expect(0)
+    settle(other)
+
+
+def test_f13_a_second_desk_that_waits_for_a_host_plans_with_what_the_first_has_made(
+    fleet: Driver, alpha: LabHost, tmp_path: Path
+) -> None:
+    first = waiting_pass(fleet, alpha)
+    try:
+        other = another_desk(fleet, tmp_path / "other")
+        web_sandbox(other, "mine", "alpha")
+        patient = other.start("apply", "mine", "--yes", "--lock-timeout", "60")
+    finally:
+        allow(fleet, alpha)
+    first.wait().expect(0)
+    patient.wait().expect(0)
+    assert name_of(fleet, "mine") in fleet.containers(alpha)
     settle(other)
 
 

@@ -170,6 +170,7 @@ class Stage:
             "clock": self.clock,
             "owner": "us",
             "interrupt": self.interrupt,
+            "locks": {name: host.see_lock() for name, host in self.hosts.items() if isinstance(host, MemoryHost)},
         }
         return await apply(plan, **{**given, **over})
 
