@@ -109,69 +109,74 @@ class Played:
 
 def times_faster(ours: str, peer: str, *, times: float) -> Goal:
     """Want a peer's median to be this many times ours."""
-
-    def judge(results: Results) -> Verdict:
-        goal = f"{times:g} times faster than {peer}"
-        if ours not in results or peer not in results:
-            return _unknown(goal)
-        found = results[peer].wall_s / results[ours].wall_s
-        return Verdict(goal=goal, found=f"{found:.1f} times", reached=found >= times)
-
-    return judge
+    return _goal(
+        f"{times:g} times faster than {peer}",
+        (ours, peer),
+        figure=lambda our, their: their.wall_s / our.wall_s,
+        shown="{:.1f} times",
+        reached=lambda found: found >= times,
+    )
 
 
 def at_most(ours: str, peer: str, *, times: float) -> Goal:
     """Want our median to be at most this many times a peer's."""
-
-    def judge(results: Results) -> Verdict:
-        goal = f"at most {times:g} times {peer}"
-        if ours not in results or peer not in results:
-            return _unknown(goal)
-        found = results[ours].wall_s / results[peer].wall_s
-        return Verdict(goal=goal, found=f"{found:.2f} times", reached=found <= times)
-
-    return judge
+    return _goal(
+        f"at most {times:g} times {peer}",
+        (ours, peer),
+        figure=lambda our, their: our.wall_s / their.wall_s,
+        shown="{:.2f} times",
+        reached=lambda found: found <= times,
+    )
 
 
 def within(ours: str, *, limit_s: float, worst: bool = False) -> Goal:
     """Want our median, or our worst, within so many seconds."""
-
-    def judge(results: Results) -> Verdict:
-        goal = f"{ours}: {'the worst' if worst else 'the median'} within {limit_s:g} s"
-        if ours not in results:
-            return _unknown(goal)
-        found_s = results[ours].most_s if worst else results[ours].wall_s
-        return Verdict(goal=goal, found=f"{found_s:.2f} s", reached=found_s <= limit_s)
-
-    return judge
+    return _goal(
+        f"{ours}: {'the worst' if worst else 'the median'} within {limit_s:g} s",
+        (ours,),
+        figure=lambda our: our.most_s if worst else our.wall_s,
+        shown="{:.2f} s",
+        reached=lambda found_s: found_s <= limit_s,
+    )
 
 
 def above(ours: str, base: str, *, extra_s: float) -> Goal:
     """Want our median within so many seconds above another's."""
-
-    def judge(results: Results) -> Verdict:
-        goal = f"{ours}: within {extra_s:g} s above {base}"
-        if ours not in results or base not in results:
-            return _unknown(goal)
-        found_s = results[ours].wall_s - results[base].wall_s
-        return Verdict(goal=goal, found=f"{found_s:+.2f} s", reached=found_s <= extra_s)
-
-    return judge
+    return _goal(
+        f"{ours}: within {extra_s:g} s above {base}",
+        (ours, base),
+        figure=lambda our, other: our.wall_s - other.wall_s,
+        shown="{:+.2f} s",
+        reached=lambda found_s: found_s <= extra_s,
+    )
 
 
 def linear(small: str, large: str, *, growth: float, slack: float) -> Goal:
     """Want work that is `growth` times as large to cost no more CPU than that, but for some slack."""
+    return _goal(
+        f"linear: {large} at most {growth * slack:g} times the CPU of {small}",
+        (small, large),
+        figure=lambda one, other: None if one.cpu_s is None or other.cpu_s is None else other.cpu_s / one.cpu_s,
+        shown="{:.1f} times",
+        reached=lambda found: found <= growth * slack,
+    )
+
+
+def _goal(
+    goal: str,
+    names: Sequence[str],
+    *,
+    figure: Callable[..., float | None],
+    shown: str,
+    reached: Callable[[float], bool],
+) -> Goal:
+    """Judge a figure of those that are named, which is None as well where one of them was not measured."""
 
     def judge(results: Results) -> Verdict:
-        goal = f"linear: {large} at most {growth * slack:g} times the CPU of {small}"
-        cpus = [results[name].cpu_s if name in results else None for name in (small, large)]
-        if cpus[0] is None or cpus[1] is None:
-            return _unknown(goal)
-        found = cpus[1] / cpus[0]
-        return Verdict(goal=goal, found=f"{found:.1f} times", reached=found <= growth * slack)
+        known = all(name in results for name in names)
+        found = figure(*(results[name] for name in names)) if known else None
+        if found is None:
+            return Verdict(goal=goal, found="not measured", reached=None)
+        return Verdict(goal=goal, found=shown.format(found), reached=reached(found))
 
     return judge
-
-
-def _unknown(goal: str) -> Verdict:
-    return Verdict(goal=goal, found="not measured", reached=None)

@@ -1,11 +1,16 @@
 """Drive the installed command as an operator would: a spec folder, a clean home, and one process for each command."""
 
+import fcntl
 import json
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import termios
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -87,6 +92,13 @@ class Driver:
         """Write the Fleet; `spec` in the words of the language, e.g. `limits={"removalsPerPlan": "100%"}`."""
         return self.declare("Fleet", self.fleet, spec)
 
+    def declare_secret(self, name: str, value: str, **spec: Any) -> Path:
+        """Write the Fleet with one secret and what else `spec` says, and give the secret's file."""
+        path = self.folder / name
+        path.write_text(f"{value}\n")
+        self.declare_fleet(secrets={name: {"file": str(path)}}, **spec)
+        return path
+
     def declare_host(self, host: LabHost, *, name: str | None = None, **spec: Any) -> Path:
         """Write the Host document of a lab host; `spec` is laid over it field by field, `ssh` too."""
         ssh = {
@@ -135,17 +147,7 @@ class Driver:
         said = [str(word) for word in words]
         if self._warm is not None and env is None and not fresh:
             return self._run_warm(self._warm, said, stdin=stdin or "", timeout_s=timeout_s)
-        done = subprocess.run(
-            [*command(), *said],
-            cwd=self.folder,
-            env=self.env(env),
-            input=stdin or "",
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
-        return Ran(words=tuple(said), exit=done.returncode, stdout=done.stdout, stderr=done.stderr)
+        return self.execute(*command(), *said, words=said, env=env, stdin=stdin or "", timeout_s=timeout_s)
 
     def _run_warm(self, warm: Warm, words: list[str], *, stdin: str, timeout_s: float) -> Ran:
         with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
@@ -155,6 +157,32 @@ class Driver:
             out.seek(0)
             err.seek(0)
             return Ran(words=tuple(words), exit=status, stdout=out.read().decode(), stderr=err.read().decode())
+
+    def run_in_shell(self, script: str, *words: str, timeout_s: float = 180) -> Ran:
+        """Run a script of bash to which the command and its words are `"$@"`, e.g. with its streams redirected."""
+        return self.execute("bash", "-c", script, "bash", *command(), *words, words=words, timeout_s=timeout_s)
+
+    def execute(
+        self,
+        *argv: str | Path,
+        words: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        stdin: str = "",
+        timeout_s: float = 120,
+    ) -> Ran:
+        """Run any program to its end where the command runs, and with its environment; `words` are for messages."""
+        said = [str(word) for word in argv]
+        done = subprocess.run(
+            said,
+            cwd=self.folder,
+            env=self.env(env),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        return Ran(words=tuple(words or said), exit=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
     def start(self, *words: str | Path, env: Mapping[str, str] | None = None) -> "Running":
         """Start one command and leave it running, in a process group of its own."""
@@ -168,10 +196,41 @@ class Driver:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            # Whoever runs these tests in the background has SIGINT ignored, and a child inherits that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - no threads
+            preexec_fn=_heed_sigint,  # noqa: PLW1509 - no threads
         )
         return Running(said, process)
+
+    @contextmanager
+    def dialog(self, *words: str, owned: bool = False) -> Iterator["Dialog"]:
+        """Start one command on a terminal, to read along and to answer; it is killed where the block leaves it running.
+
+        An `owned` terminal is the command's own: its end is told to it, as a shell's is when its window is closed.
+        """
+        ours, theirs = pty.openpty()
+
+        def prepare() -> None:
+            _heed_sigint()
+            if owned:
+                fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        process = subprocess.Popen(
+            [*command(), *words],
+            cwd=self.folder,
+            env=self.env(),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=prepare,  # noqa: PLW1509 - no threads
+        )
+        os.close(theirs)
+        dialog = Dialog(process, ours)
+        try:
+            yield dialog
+        finally:
+            process.kill()
+            process.wait()
+            dialog.hang_up()
 
     def run_at_terminal(
         self,
@@ -237,6 +296,15 @@ class Running:
         """Send a signal to the command alone."""
         self.process.send_signal(number)
 
+    def until_progress(self, begins: str) -> None:
+        """Read its JSON lines until one tells of progress in words that begin like this; fail when none does."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            said = json.loads(line)
+            if said["type"] == "apply_progress" and said["@message"].startswith(begins):
+                return
+        raise AssertionError(f"it never said {begins!r}: {self.wait()}")
+
     def wait(self, *, timeout_s: float = 120) -> Ran:
         """Wait for its end and give what it said; one that does not end in time is killed, and the test fails."""
         try:
@@ -248,6 +316,54 @@ class Running:
                 f"{' '.join(self.words)} still ran after {timeout_s:g} s:\n{stdout}\n{stderr}"
             ) from None
         return Ran(words=self.words, exit=self.process.returncode, stdout=stdout, stderr=stderr)
+
+
+class Dialog:
+    """Hold one command that runs on a terminal, and the terminal's other end."""
+
+    def __init__(self, process: subprocess.Popen[bytes], terminal: int) -> None:
+        self.process = process
+        self._terminal = os.fdopen(terminal, "rb+", buffering=0)
+
+    def read_until(self, text: str) -> None:
+        """Read until it has shown this text; fail when it ends, or is silent for a minute, before that."""
+        said = b""
+        while text.encode() not in said:
+            piece = self._read()
+            assert piece, f"it never showed {text!r}: {said.decode(errors='replace')}"
+            said += piece
+
+    def rest(self) -> str:
+        """Read what it shows from here on until its end of the terminal is closed."""
+        return b"".join(iter(self._read, b"")).decode(errors="replace")
+
+    def answer(self, text: str) -> None:
+        """Type a line."""
+        self._terminal.write(f"{text}\n".encode())
+
+    def hang_up(self) -> None:
+        """Close our end of the terminal."""
+        self._terminal.close()
+
+    def wait(self, *, timeout_s: float) -> int:
+        """Wait for its end and give its status."""
+        return self.process.wait(timeout=timeout_s)
+
+    def _read(self) -> bytes:
+        """Read what is there; nothing once the other end is closed, or after a minute of silence."""
+        shown = select.poll()
+        shown.register(self._terminal, select.POLLIN)
+        if not shown.poll(60_000):
+            return b""
+        try:
+            return os.read(self._terminal.fileno(), 4096)
+        except OSError:
+            return b""
+
+
+def _heed_sigint() -> None:
+    """Undo what whoever runs these tests in the background left behind: SIGINT ignored, which a child inherits."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def command() -> list[str]:

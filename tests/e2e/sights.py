@@ -15,11 +15,30 @@ from tests.lab.host import LabHost
 WEB: dict[str, Any] = {"image": "lab/web:1", "ports": {"web": {"container": 8080}}}
 """A container that serves its image's version over HTTP on port 8080."""
 
+IDLE: dict[str, Any] = {"image": "lab/busybox:1", "command": ["sleep", "86400"], "stopGrace": "1s"}
+"""A container that does nothing, and is soon stopped."""
+
+DEAF: dict[str, Any] = {
+    "image": "lab/busybox:1",
+    "command": ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"],
+    "init": False,
+}
+"""A container that is not stopped before its grace is over."""
+
 
 def web_sandbox(driver: Driver, name: str, host: str, *, container: dict[str, Any] | None = None, **spec: Any) -> None:
     """Declare a sandbox with one web server, not measured; `container` is laid over it."""
     main = {**WEB, **(container or {})}
     driver.declare_sandbox(name, **{"host": host, "observability": "off", "containers": {"main": main}, **spec})
+
+
+def settle_four_and_want_one(driver: Driver) -> None:
+    """Settle `web-0` to `web-3` on alpha, and want the last alone: three of four are too many to go at once."""
+    for number in range(4):
+        web_sandbox(driver, f"web-{number}", "alpha")
+    settle(driver)
+    for number in range(3):
+        driver.drop("Sandbox", f"web-{number}")
 
 
 def settle(driver: Driver, *words: str) -> Ran:

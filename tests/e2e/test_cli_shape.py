@@ -1,7 +1,6 @@
 """What every command has in common: help, exit statuses, quick starts, no traceback. No host is needed."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +57,7 @@ def test_every_command_explains_itself(bare: Driver, words: tuple[str, ...]) -> 
         ["host", "accept"],
         ["inspect"],
         ["inspect", "host"],
-        ["doctor", "-o", "yaml"],
+        ["doctor", "-o", "xml"],
         ["plan", "--specs", ""],
         ["plan", "--status", ""],
         ["plan", "--out", ""],
@@ -360,14 +359,5 @@ def loaded_by(driver: Driver, *words: str) -> set[str]:
         "run(sys.argv[1:])\n"
         "sys.__stdout__.write('\\n' + json.dumps(sorted(sys.modules)) + '\\n')\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script, *words],
-        cwd=driver.folder,
-        env=driver.env(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    ran = driver.execute(sys.executable, "-c", script, *words, timeout_s=60).expect(0)
+    return set(json.loads(ran.stdout.splitlines()[-1]))

@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.driver import Driver
-from tests.e2e.sights import condition, held, name_of, planned_verbs, run_of, settle, web_sandbox
+from tests.e2e.sights import (
+    condition,
+    held,
+    name_of,
+    planned_verbs,
+    run_of,
+    settle,
+    settle_four_and_want_one,
+    web_sandbox,
+)
 from tests.lab.host import LabHost
 from tests.lab.keys import make_key
 
@@ -13,12 +22,8 @@ pytestmark = pytest.mark.lab
 
 
 def test_the_budget_refuses_and_only_the_exact_number_lifts_it(fleet: Driver, alpha: LabHost) -> None:
-    for number in range(4):
-        web_sandbox(fleet, f"web-{number}", "alpha")
-    settle(fleet)
+    settle_four_and_want_one(fleet)
     before = run_of(fleet, alpha)
-    for number in range(3):
-        fleet.drop("Sandbox", f"web-{number}")
     assert "--allow-destroy 3" in fleet.run("plan").expect(5).stdout
     assert "E_BUDGET" in fleet.run("apply", "--yes").expect(5).stderr
     fleet.run("apply", "--yes", "--allow-destroy", "2").expect(5)

@@ -1,20 +1,16 @@
 """Questions on a terminal: ended by a signal without noise, and asked anew when what was shown has changed."""
 
-import os
-import pty
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.driver import Driver, command
-from tests.e2e.sights import name_of, settle, until
+from tests.e2e.driver import Driver
+from tests.e2e.sights import IDLE, name_of, settle, until
 from tests.lab.host import LabHost
 
 pytestmark = pytest.mark.lab
 
-IDLE = {"image": "lab/busybox:1", "command": ["sleep", "600"], "stopGrace": "1s"}
 NOISE = ("Unclosed", "Task was destroyed", "never retrieved", "Traceback", "Exception ignored")
 
 
@@ -23,37 +19,17 @@ def at_engine(host: LabHost) -> int:
     return Path("/proc/net/unix").read_text().count(str(host.docker_socket))
 
 
-def rest_of(terminal: int) -> str:
-    """Read what a terminal shows until its other end is closed."""
-    said = b""
-    while True:
-        try:
-            piece = os.read(terminal, 4096)
-        except OSError:
-            return said.decode(errors="replace")
-        if not piece:
-            return said.decode(errors="replace")
-        said += piece
-
-
 @pytest.mark.parametrize("numbers", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT, signal.SIGINT]], ids=str)
 def test_a_question_that_a_signal_ends_leaves_no_noise(
     fleet: Driver, alpha: LabHost, numbers: list[signal.Signals]
 ) -> None:
     fleet.declare_sandbox("web", host="alpha", containers={"main": IDLE})
-    asked, shown = pty.openpty()
-    process = subprocess.Popen(
-        [*command(), "apply"], cwd=fleet.folder, env=fleet.env(), stdin=shown, stdout=shown, stderr=shown
-    )
-    os.close(shown)
-    said = b""
-    while b"[y/N]: " not in said:
-        said += os.read(asked, 4096)
-    for number in numbers:
-        process.send_signal(number)
-    after = rest_of(asked)
-    assert process.wait(timeout=10) == 130
-    os.close(asked)
+    with fleet.dialog("apply") as dialog:
+        dialog.read_until("[y/N]: ")
+        for number in numbers:
+            dialog.process.send_signal(number)
+        after = dialog.rest()
+        assert dialog.wait(timeout_s=10) == 130
     assert [word for word in NOISE if word in after] == []
     assert "stopped before anything was changed" in after
     assert fleet.containers(alpha) == {}
@@ -85,19 +61,12 @@ def test_a_plan_that_is_stale_when_it_is_agreed_to_was_not_saved(fleet: Driver, 
     fleet.declare_sandbox("web", host="alpha", containers={"main": IDLE})
     settle(fleet)
     fleet.declare_sandbox("web", host="alpha", containers={"main": {**IDLE, "env": {"NEW": "1"}}})
-    asked, shown = pty.openpty()
-    process = subprocess.Popen(
-        [*command(), "apply"], cwd=fleet.folder, env=fleet.env(), stdin=shown, stdout=shown, stderr=shown
-    )
-    os.close(shown)
-    said = b""
-    while b"[y/N]: " not in said:
-        said += os.read(asked, 4096)
-    alpha.docker("rm", "-f", name_of(fleet, "web"))
-    os.write(asked, b"y\n")
-    after = rest_of(asked)
-    assert process.wait(timeout=60) == 4
-    os.close(asked)
+    with fleet.dialog("apply") as dialog:
+        dialog.read_until("[y/N]: ")
+        alpha.docker("rm", "-f", name_of(fleet, "web"))
+        dialog.answer("y")
+        after = dialog.rest()
+        assert dialog.wait(timeout_s=60) == 4
     assert "[E_PLAN_STALE]" in after
     assert "saved" not in after
     assert "while it was read" in after

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.e2e.driver import Driver
-from tests.e2e.sights import expect_settled, name_of, run_of, settle, web_sandbox
+from tests.e2e.sights import expect_settled, name_of, run_of, settle, settle_four_and_want_one, web_sandbox
 from tests.lab.host import LabHost
 
 pytestmark = pytest.mark.lab
@@ -51,11 +51,7 @@ def test_a_saved_plan_is_refused_when_what_it_read_has_changed_or_was_edited(fle
 
 
 def test_a_saved_plan_goes_through_the_budget_again(fleet: Driver, alpha: LabHost) -> None:
-    for number in range(4):
-        web_sandbox(fleet, f"web-{number}", "alpha")
-    settle(fleet)
-    for number in range(3):
-        fleet.drop("Sandbox", f"web-{number}")
+    settle_four_and_want_one(fleet)
     fleet.run("plan", "--out", "refused.plan").expect(5)
     assert "E_BUDGET" in fleet.run("apply", "refused.plan").expect(5).stderr
     assert len(fleet.containers(alpha)) == 4, "a refused plan is no permission because it was saved"

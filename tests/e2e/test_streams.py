@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.driver import TRACEBACK, Driver, command
+from tests.e2e.driver import TRACEBACK, Driver, Ran, command
+from tests.e2e.sights import IDLE
 from tests.lab.host import LabHost
 
-IDLE = {"image": "lab/busybox:1", "command": ["sleep", "600"], "stopGrace": "1s"}
 SOCKET = "/run/nothing-here.sock"
 WORDS = [
     ["--help"],
@@ -29,8 +29,7 @@ WORDS = [
     ["nope"],
     [],
 ]
-Done = subprocess.CompletedProcess[str]
-Well = Callable[[list[str]], Done]
+Well = Callable[[list[str]], Ran]
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +46,9 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Driver:
 @pytest.fixture(scope="module")
 def well(there: Driver) -> Well:
     """Tell what a command says where its streams are whole."""
-    known: dict[tuple[str, ...], Done] = {}
+    known: dict[tuple[str, ...], Ran] = {}
 
-    def run(words: list[str]) -> Done:
+    def run(words: list[str]) -> Ran:
         key = tuple(words)
         if key not in known:
             known[key] = run_with(there, words, "")
@@ -58,22 +57,13 @@ def well(there: Driver) -> Well:
     return run
 
 
-def run_with(driver: Driver, words: list[str], redirections: str) -> Done:
+def run_with(driver: Driver, words: list[str], redirections: str) -> Ran:
     """Run a command as a shell does, with streams redirected; what is left of them is captured."""
     shutil.rmtree(driver.folder / "written", ignore_errors=True)
-    return subprocess.run(
-        ["sh", "-c", f'exec "$@" {redirections}', "sh", *command(), *words],
-        cwd=driver.folder,
-        env=driver.env(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return driver.run_in_shell(f'exec "$@" {redirections}', *words, timeout_s=60)
 
 
-def quiet(done: Done) -> None:
+def quiet(done: Ran) -> None:
     """Check that nobody was shown our own troubles."""
     said = done.stdout + done.stderr
     assert TRACEBACK not in said
@@ -88,10 +78,10 @@ def test_output_that_is_lost_is_an_error_and_said_once(there: Driver, words: lis
 
     quiet(done)
     if wanted.stdout:
-        assert done.returncode == 1
+        assert done.exit == 1
         assert done.stderr == f"{wanted.stderr}error: the output cannot be written: No space left on device\n"
     else:
-        assert done.returncode == wanted.returncode
+        assert done.exit == wanted.exit
         assert done.stderr == wanted.stderr
 
 
@@ -101,7 +91,7 @@ def test_output_that_is_closed_is_lost_too(there: Driver, words: list[str]) -> N
         done = run_with(there, words, redirections)
 
         quiet(done)
-        assert done.returncode == 1
+        assert done.exit == 1
         assert done.stderr == "error: the output cannot be written: it is closed\n"
 
 
@@ -111,7 +101,7 @@ def test_without_a_place_for_words_the_rest_is_as_ever(there: Driver, words: lis
     done = run_with(there, words, "2>&-" if len(words) % 2 else "2>/dev/full")
 
     quiet(done)
-    assert done.returncode == wanted.returncode
+    assert done.exit == wanted.exit
     assert len(done.stdout.splitlines()) == len(wanted.stdout.splitlines())
 
 
@@ -136,7 +126,7 @@ def test_a_reader_that_goes_away_changes_no_exit_status(there: Driver, words: li
     finally:
         os.close(writing)
 
-    assert done.returncode == wanted.returncode
+    assert done.returncode == wanted.exit
     assert done.stderr == wanted.stderr
 
 
@@ -144,7 +134,7 @@ def test_a_reader_that_goes_away_changes_no_exit_status(there: Driver, words: li
 def test_nothing_that_is_opened_takes_the_place_of_a_closed_stream(there: Driver, redirections: str) -> None:
     """A status file opened as descriptor 1 would hold what is meant for the terminal."""
     files = sorted((there.status).rglob("*.json"))
-    assert run_with(there, ["apply", "--yes"], redirections).returncode == 1
+    assert run_with(there, ["apply", "--yes"], redirections).exit == 1
     for path in files:
         json.loads(path.read_text())
 
@@ -205,5 +195,5 @@ def test_nothing_is_changed_when_the_plan_cannot_be_written(fleet: Driver, alpha
 
     done = run_with(fleet, words, ">/dev/full")
 
-    assert done.returncode == 1
+    assert done.exit == 1
     assert fleet.containers(alpha) == {}

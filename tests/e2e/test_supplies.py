@@ -12,9 +12,7 @@ SECRET = "S3cret-value-that-stays-inside"
 
 
 def test_files_hold_secrets_with_their_mode_and_leak_them_nowhere(fleet: Driver, alpha: LabHost) -> None:
-    source = fleet.folder / "token"
-    source.write_text(f"{SECRET}\n")
-    fleet.declare_fleet(secrets={"token": {"file": str(source)}})
+    source = fleet.declare_secret("token", SECRET)
     files = {
         "settings": {"path": "conf/settings.env", "mode": "0600", "format": "env", "content": {"T": "${secret:token}"}},
         "open": {"path": "open.json", "mode": "0644", "format": "json", "content": {"run": "${run.id}", "n": 3}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -22,6 +23,23 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
     (folder / "home").mkdir(mode=0o755)
     shell = shell_of(request.param, programs=programs("bookworm"), folder=folder)
     return Rig(folder, cast("Shell", shell))
+
+
+@pytest.fixture(scope="module")
+def alpha(lab_hosts: tuple[LabHost, LabHost]) -> LabHost:
+    return lab_hosts[0]
+
+
+@pytest.fixture(scope="module")
+def beta(lab_hosts: tuple[LabHost, LabHost]) -> LabHost:
+    return lab_hosts[1]
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -24,18 +23,6 @@ from tests.lab.packages import cache_folder
 from tests.lab.proxy import Proxy
 
 pytestmark = pytest.mark.lab
-
-
-@pytest.fixture(scope="module")
-def alpha(lab_hosts: tuple[LabHost, LabHost]) -> LabHost:
-    return lab_hosts[0]
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def sshd_log(host: LabHost) -> str:

@@ -19,11 +19,6 @@ from tests.lab.proxy import Proxy
 pytestmark = pytest.mark.lab
 
 
-@pytest.fixture(scope="module")
-def alpha(lab_hosts: tuple[LabHost, LabHost]) -> LabHost:
-    return lab_hosts[0]
-
-
 # A connection that breaks.
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import pytest
@@ -15,23 +14,6 @@ from tests.lab.config import HostOptions
 from tests.lab.host import LabHost
 
 pytestmark = pytest.mark.lab
-
-
-@pytest.fixture(scope="module")
-def alpha(lab_hosts: tuple[LabHost, LabHost]) -> LabHost:
-    return lab_hosts[0]
-
-
-@pytest.fixture(scope="module")
-def beta(lab_hosts: tuple[LabHost, LabHost]) -> LabHost:
-    return lab_hosts[1]
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 # The engine's socket.

@@ -14,11 +14,11 @@ from typing import Any
 
 from tests.e2e.driver import Driver
 from tests.e2e.inside import plan_inside
+from tests.e2e.sights import IDLE
 from tests.integration.faults.entry import Reached, apply_watched, nothing
 from tests.lab.host import LabHost
 
 OTHER = {"one": "two", "two": "one"}
-IDLE: dict[str, Any] = {"image": "lab/busybox:1", "command": ["sleep", "86400"], "stopGrace": "1s"}
 LABEL = "dev.reconciler."
 _NEW_WITH_EVERY_PASS = ("run", "attempt", "generation")
 

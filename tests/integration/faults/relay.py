@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.e2e.between import standing_between
+
 _REQUEST = re.compile(rb"([A-Z]+) (/[^ ]*) HTTP/1\.[01]\r\n")
 _VERSION = re.compile(r"^/v[0-9.]+")
 _ID = re.compile(r"[0-9a-f]{64}|sbx-[a-z0-9.-]+")
@@ -61,48 +63,27 @@ Meddler = Callable[[Request], Meddling | None]
 
 
 class Relay:
-    """Forward connections of the socket at `path` to an engine's, and ask `meddle` about each request.
+    """Forward connections to an engine, and ask `meddle` about each request.
 
     `lost` is called before a connection ends whose request or reply was lost, from a thread of the relay: the moment to
     cut the line as well. `passed` lists what reached the engine, in order.
     """
 
-    def __init__(self, path: Path, target: Path, *, meddle: Meddler, lost: Callable[[], None]) -> None:
-        self.path = path
+    def __init__(self, *, meddle: Meddler, lost: Callable[[], None]) -> None:
         self.passed: list[Request] = []
         self.replies: dict[str, bytes] = {}
-        self._target = target
         self._meddle = meddle
         self._lost = lost
-        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._server.bind(str(path))
-        path.chmod(0o666)
-        self._server.listen(64)
 
-    def serve(self) -> None:
-        """Take connections until `close`."""
+    def meet(self, near: socket.socket, far: socket.socket) -> None:
+        """Pass on what one connection says, but for what is meddled with, until both ends have ended."""
+        one = _Connection(near, far)
+        back = threading.Thread(target=self._down, args=(one,), daemon=True)
+        back.start()
         with suppress(OSError):
-            while True:
-                near, _ = self._server.accept()
-                far = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-                far.connect(str(self._target))
-                threading.Thread(target=self._join, args=(near, far), daemon=True).start()
-
-    def close(self) -> None:
-        """Take no more connections."""
-        self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
-        self.path.unlink()
-
-    def _join(self, near: socket.socket, far: socket.socket) -> None:
-        with near, far:
-            one = _Connection(near, far)
-            back = threading.Thread(target=self._down, args=(one,), daemon=True)
-            back.start()
-            with suppress(OSError):
-                self._up(one)
-            one.end()
-            back.join()
+            self._up(one)
+        one.end()
+        back.join()
 
     def _up(self, one: _Connection) -> None:
         swallowing = False
@@ -170,11 +151,6 @@ def _reply(answer: Answer) -> bytes:
 @contextmanager
 def relay(path: Path, target: Path, *, meddle: Meddler, lost: Callable[[], None] = lambda: None) -> Iterator[Relay]:
     """Listen at `path` for what is meant for `target` while the block runs."""
-    one = Relay(path, target, meddle=meddle, lost=lost)
-    server = threading.Thread(target=one.serve, daemon=True)
-    server.start()
-    try:
+    one = Relay(meddle=meddle, lost=lost)
+    with standing_between(path, target, one.meet):
         yield one
-    finally:
-        one.close()
-        server.join()

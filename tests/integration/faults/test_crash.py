@@ -12,10 +12,10 @@ import pytest
 
 from reconciler.model.effect import Effect
 from tests.e2e.driver import Driver
-from tests.e2e.sights import held, name_of, planned_verbs, settle
+from tests.e2e.sights import IDLE, held, name_of, planned_verbs, settle
 from tests.e2e.warm import Warm
 from tests.integration.faults.entry import Target, killed_at, killed_at_first
-from tests.integration.faults.reference import IDLE, OTHER, Reference, differences
+from tests.integration.faults.reference import OTHER, Reference, differences
 from tests.lab.host import LabHost
 
 pytestmark = pytest.mark.lab

@@ -12,16 +12,13 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.driver import Driver, Running
-from tests.e2e.sights import condition, inspect, name_of, run_of, settle
-from tests.integration.faults.reference import IDLE
+from tests.e2e.driver import Driver
+from tests.e2e.sights import DEAF, IDLE, condition, inspect, name_of, run_of, settle
 from tests.lab.config import HostOptions
 from tests.lab.host import LabHost
 from tests.lab.registry import Registry, publish
 
 pytestmark = pytest.mark.lab
-
-DEAF = ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"]
 
 
 @contextmanager
@@ -64,19 +61,8 @@ def test_f10_a_pass_that_cannot_be_written_down_does_not_begin(fleet: Driver, al
     settle(fleet)
 
 
-def _stopping(fleet: Driver, *names: str) -> Running:
-    """Start a pass that stops a container which does not listen, and come back while that is under way."""
-    running = fleet.start("apply", "--yes", "--json")
-    assert running.process.stdout is not None
-    for line in running.process.stdout:
-        said = json.loads(line)
-        if said["type"] == "apply_progress" and said["@message"].startswith("stop the old"):
-            return running
-    raise AssertionError(f"it never stopped the old one: {running.wait()}")
-
-
 def test_f10_a_disk_that_fills_up_inside_a_pass_ends_it_after_the_step_under_way(fleet: Driver, alpha: LabHost) -> None:
-    deaf: dict[str, Any] = {"image": "lab/busybox:1", "command": DEAF, "stopGrace": "2s", "init": False}
+    deaf = {**DEAF, "stopGrace": "2s"}
     same = {"host": "alpha", "observability": "off"}
     # So many that what is written of them does not fit into what is left of the last page of the journal.
     names = ["deaf", *(f"next-{number}" for number in range(5))]
@@ -92,7 +78,8 @@ def test_f10_a_disk_that_fills_up_inside_a_pass_ends_it_after_the_step_under_way
         settle(fleet)
         before = run_of(fleet, alpha)
         declare(env={"NEW": "1"})
-        running = _stopping(fleet)
+        running = fleet.start("apply", "--yes", "--json")
+        running.until_progress("stop the old")
         filler = fill(fleet.status)
         ended = running.wait().expect(1, 3)
         errors = {line["address"]: line for line in ended.lines if line["type"] == "apply_errored"}

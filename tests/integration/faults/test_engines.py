@@ -10,9 +10,8 @@ import pytest
 from reconciler.model.plan import Verb
 from tests.e2e.driver import Driver
 from tests.e2e.inside import plan_inside
-from tests.e2e.sights import condition, expect_settled, inspect, name_of, run_of, settle, status_of
+from tests.e2e.sights import IDLE, condition, expect_settled, inspect, name_of, run_of, settle, status_of
 from tests.integration.faults.entry import apply_watched
-from tests.integration.faults.reference import IDLE
 from tests.integration.faults.relay import Answer, Meddling, Request, relay
 from tests.lab.host import LabHost
 

@@ -16,6 +16,7 @@ import pytest
 
 from tests.e2e.driver import Driver
 from tests.e2e.sights import (
+    IDLE,
     condition,
     expect_settled,
     held,
@@ -26,7 +27,6 @@ from tests.e2e.sights import (
     settle,
     web_sandbox,
 )
-from tests.integration.faults.reference import IDLE
 from tests.lab.config import HostOptions
 from tests.lab.host import LabHost
 from tests.lab.keys import make_key

@@ -119,11 +119,8 @@ def _apply_until(driver: Driver, said: str, then: Callable[[], None]) -> Ran:
 
 def _log_in(driver: Driver, registry: Registry, password: str) -> Path:
     """Declare a login in the Fleet, and give the file that holds its password."""
-    secret = driver.folder / "password"
-    secret.write_text(f"{password}\n")
     login = {"host": registry.address, "username": USER, "password": "${secret:hub}"}
-    driver.declare_fleet(secrets={"hub": {"file": str(secret)}}, registries=[login])
-    return secret
+    return driver.declare_secret("hub", password, registries=[login])
 
 
 def _assert_nowhere(secret: str, driver: Driver, host: LabHost, ran: Ran) -> None:

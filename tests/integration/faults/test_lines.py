@@ -29,9 +29,9 @@ from reconciler.model.plan import Verb
 from tests.builders import a_marker
 from tests.e2e.driver import Driver
 from tests.e2e.inside import plan_inside
-from tests.e2e.sights import condition, expect_settled, name_of, run_of, settle, status_of, web_sandbox
+from tests.e2e.sights import IDLE, condition, expect_settled, name_of, run_of, settle, status_of, web_sandbox
 from tests.integration.faults.entry import apply_watched
-from tests.integration.faults.reference import IDLE, OTHER, Reference
+from tests.integration.faults.reference import OTHER, Reference
 from tests.integration.faults.relay import CutReply, LoseRequest, Meddling, Request, relay
 from tests.integration.subject import Subject, access_to, changing, do
 from tests.integration.ways import linked, way_to
@@ -45,13 +45,6 @@ pytestmark = pytest.mark.lab
 
 CONTENT = "line of a file\n" * 20_000
 """More than one packet, so that a line can be cut within it."""
-
-
-@pytest.fixture
-def subject(alpha: LabHost) -> Iterator[Subject]:
-    one = Subject(alpha)
-    yield one
-    alpha.docker("rm", "--force", "--volumes", one.name)
 
 
 # F-03, F-04: a request or a reply that is lost -----------------------------------------------------------------------

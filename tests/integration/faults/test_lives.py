@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pytest
 
@@ -11,6 +10,7 @@ from reconciler.model.observed import CRASHES_MAX
 from reconciler.record.verdict import REPEATS_MAX
 from tests.e2e.driver import Driver
 from tests.e2e.sights import (
+    IDLE,
     condition,
     expect_settled,
     held,
@@ -23,7 +23,6 @@ from tests.e2e.sights import (
     until,
     web_sandbox,
 )
-from tests.integration.faults.reference import IDLE
 from tests.lab.host import LabHost
 
 pytestmark = pytest.mark.lab
@@ -106,9 +105,7 @@ def test_f29_the_old_one_is_kept_when_the_new_one_is_not_ready(fleet: Driver, al
 def test_f29_what_is_never_ready_is_given_up_at_its_deadline_and_its_output_holds_no_secret(
     fleet: Driver, alpha: LabHost
 ) -> None:
-    secret = fleet.folder / "token"
-    secret.write_text("s3cret-of-the-lab\n")
-    fleet.declare_fleet(secrets={"hub": {"file": str(secret)}})
+    fleet.declare_secret("hub", "s3cret-of-the-lab")
     says = {
         "image": "lab/busybox:1",
         "env": {"TOKEN": "${secret:hub}"},
@@ -183,9 +180,10 @@ def test_f31_what_is_removed_by_hand_again_and_again_is_made_again_and_called_a_
 # F-36: what wants too much memory ------------------------------------------------------------------------------------
 
 
-def _eater(restart: str) -> dict[str, Any]:
+def settled_eater(fleet: Driver, alpha: LabHost, *, restart: str) -> str:
+    """Settle a container and tell it to take more memory than it may have; give its full id."""
     eats = "while ! test -e /data/eat; do sleep 0.1; done; exec tail /dev/zero"
-    return {
+    main = {
         "image": "lab/busybox:1",
         "command": ["sh", "-c", eats],
         "volumes": {"data": "/data"},
@@ -193,17 +191,18 @@ def _eater(restart: str) -> dict[str, Any]:
         "stopGrace": "1s",
         "restart": restart,
     }
+    fleet.declare_sandbox("eater", host="alpha", observability="off", containers={"main": main})
+    settle(fleet)
+    (full_id,) = fleet.containers(alpha).values()
+    alpha.docker("exec", full_id, "touch", "/data/eat")
+    return full_id
 
 
 def test_f36_a_sandbox_that_is_killed_for_memory_says_so_and_is_not_restarted_in_a_storm(
     fleet: Driver, alpha: LabHost
 ) -> None:
-    fleet.declare_sandbox("eater", host="alpha", observability="off", containers={"main": _eater("always")})
-    settle(fleet)
-    main = name_of(fleet, "eater")
-    made = inspect(alpha, main)["Id"]
-    alpha.docker("exec", main, "touch", "/data/eat")
-    until(lambda: inspect(alpha, main)["RestartCount"] >= CRASHES_MAX, what="a crash loop")
+    made = settled_eater(fleet, alpha, restart="always")
+    until(lambda: inspect(alpha, made)["RestartCount"] >= CRASHES_MAX, what="a crash loop")
     assert planned_verbs(fleet) == {}, "Docker restarts it, with its own pauses; we do not as well"
 
     def says_so() -> bool:
@@ -214,18 +213,15 @@ def test_f36_a_sandbox_that_is_killed_for_memory_says_so_and_is_not_restarted_in
         return "memory" in ready["message"]
 
     until(says_so, what="an apply that finds it while it is down")
-    assert inspect(alpha, main)["Id"] == made
+    assert fleet.containers(alpha) == {name_of(fleet, "eater"): made}
 
 
 def test_f36_one_that_stays_down_after_it_was_killed_for_memory_is_started_once_a_pass(
     fleet: Driver, alpha: LabHost
 ) -> None:
-    fleet.declare_sandbox("eater", host="alpha", observability="off", containers={"main": _eater("no")})
-    settle(fleet)
-    main = name_of(fleet, "eater")
-    alpha.docker("exec", main, "touch", "/data/eat")
-    until(lambda: not inspect(alpha, main)["State"]["Running"], what="it to be killed")
-    assert inspect(alpha, main)["State"]["OOMKilled"] is True
+    made = settled_eater(fleet, alpha, restart="no")
+    until(lambda: not inspect(alpha, made)["State"]["Running"], what="it to be killed")
+    assert inspect(alpha, made)["State"]["OOMKilled"] is True
     assert planned_verbs(fleet) == {"sandbox/eater": "start"}
     failed = fleet.run("apply", "--yes", "--json")
     started = [line for line in failed.lines if line["type"] == "apply_progress" and "start" in line["@message"]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -17,21 +17,13 @@ from reconciler.model.probe import ExecProbe, ProbePassed, ProbeWaiting
 from tests.builders import FLEET
 from tests.e2e.driver import Driver
 from tests.e2e.inside import plan_inside
-from tests.e2e.sights import condition, name_of, settle
-from tests.integration.faults.reference import IDLE
+from tests.e2e.sights import IDLE, condition, name_of, settle
 from tests.integration.faults.relay import CutReply, Meddling, Request, relay
 from tests.integration.subject import Subject, access_to, changing, do, now
 from tests.lab.host import LabHost
 from tests.lab.proxy import Direction, Proxy
 
 pytestmark = pytest.mark.lab
-
-
-@pytest.fixture
-def subject(alpha: LabHost) -> Iterator[Subject]:
-    one = Subject(alpha)
-    yield one
-    alpha.docker("rm", "--force", "--volumes", one.name)
 
 
 def _a_fleet_that_a_short_list_would_hurt(fleet: Driver) -> None:

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import fcntl
 import hashlib
 import json
-import os
-import pty
 import random
 import signal
-import subprocess
-import termios
 
 import pytest
 
 from reconciler.apply.ports import Interrupt
-from tests.e2e.driver import TRACEBACK, Driver, Ran, Running, command
-from tests.e2e.sights import accepted, condition, expect_settled, inspect, name_of, settle, until
+from tests.e2e.driver import TRACEBACK, Driver, Ran, Running
+from tests.e2e.sights import DEAF, IDLE, accepted, condition, expect_settled, inspect, name_of, settle, until
 from tests.integration.faults.entry import apply_watched
-from tests.integration.faults.reference import IDLE, OTHER, Reference
+from tests.integration.faults.reference import OTHER, Reference
 from tests.lab.host import LabHost
 
 pytestmark = pytest.mark.lab
 
-DEAF = ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"]
 DESCRIPTORS = 64
 NAMES = ("aa", "bb", "cc")
 KINDS = ("put_marker", "put_file", "create_container", "stop_container", "remove_container", "start_container")
@@ -36,7 +30,7 @@ KINDS = ("put_marker", "put_file", "create_container", "stop_container", "remove
 
 def declare_slow_end(fleet: Driver, *, grace: str) -> None:
     """Settle a container that does not listen and another, and declare new ones in their place, one after the other."""
-    deaf = {"image": "lab/busybox:1", "command": DEAF, "stopGrace": grace, "init": False}
+    deaf = {**DEAF, "stopGrace": grace}
     same = {"host": "alpha", "observability": "off"}
     fleet.declare_sandbox("deaf", **same, containers={"main": deaf})
     fleet.declare_sandbox("next", **same, containers={"main": {"image": "lab/web:1"}})
@@ -51,12 +45,8 @@ def slow_end(fleet: Driver, *, grace: str) -> Running:
     """Start a pass that stops a container that does not listen, and come back while that is in flight."""
     declare_slow_end(fleet, grace=grace)
     running = fleet.start("apply", "--yes", "--json")
-    assert running.process.stdout is not None
-    for line in running.process.stdout:
-        said = json.loads(line)
-        if said["type"] == "apply_progress" and said["@message"].startswith("stop the old"):
-            return running
-    raise AssertionError(f"it never stopped the old one: {running.wait()}")
+    running.until_progress("stop the old")
+    return running
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -92,18 +82,11 @@ def test_f33_asked_twice_it_stops_at_once_and_the_next_pass_converges(fleet: Dri
 
 def test_f33_a_question_is_answered_by_ctrl_c_too(fleet: Driver, alpha: LabHost) -> None:
     fleet.declare_sandbox("web", host="alpha", containers={"main": {"image": "lab/web:1"}})
-    asked, shown = pty.openpty()
-    process = subprocess.Popen(
-        [*command(), "apply"], cwd=fleet.folder, env=fleet.env(), stdin=shown, stdout=shown, stderr=shown
-    )
-    os.close(shown)
-    said = b""
-    while b"[y/N]" not in said:
-        said += os.read(asked, 4096)
-    process.send_signal(signal.SIGINT)
-    # An answer that nobody gives: without the signal the command would wait for ever.
-    assert process.wait(timeout=10) == 130
-    os.close(asked)
+    with fleet.dialog("apply") as dialog:
+        dialog.read_until("[y/N]")
+        dialog.process.send_signal(signal.SIGINT)
+        # An answer that nobody gives: without the signal the command would wait for ever.
+        assert dialog.wait(timeout_s=10) == 130
     assert fleet.containers(alpha) == {}
     assert fleet.run("apply").expect(5), "its locks are gone"
 
@@ -126,23 +109,10 @@ def test_f33_a_look_at_a_host_that_hangs_is_ended_at_once(fleet: Driver, alpha: 
 def test_f33_a_terminal_that_is_closed_ends_a_pass_as_ctrl_c_does(fleet: Driver, alpha: LabHost) -> None:
     declare_slow_end(fleet, grace="2s")
     old = inspect(alpha, name_of(fleet, "deaf"))["Id"]
-    ours, shown = pty.openpty()
-    process = subprocess.Popen(
-        [*command(), "apply", "--yes"],
-        cwd=fleet.folder,
-        env=fleet.env(),
-        stdin=shown,
-        stdout=shown,
-        stderr=shown,
-        start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  # nothing else runs in this process
-    )
-    os.close(shown)
-    said = b""
-    while b"stop the old" not in said:
-        said += os.read(ours, 4096)
-    os.close(ours)
-    assert process.wait(timeout=60) == 130
+    with fleet.dialog("apply", "--yes", owned=True) as dialog:
+        dialog.read_until("stop the old")
+        dialog.hang_up()
+        assert dialog.wait(timeout_s=60) == 130
     assert inspect(alpha, old)["State"]["Running"] is False, "the stop was finished"
     assert condition(fleet, "deaf", "Reconciling") == "True/Interrupted"
     settle(fleet)
@@ -152,18 +122,8 @@ def test_f33_a_terminal_that_is_closed_ends_a_pass_as_ctrl_c_does(fleet: Driver,
 def test_f33_a_pass_whose_reader_goes_away_goes_on_to_its_end(fleet: Driver, alpha: LabHost) -> None:
     for name in NAMES:
         fleet.declare_sandbox(name, host="alpha", observability="off", containers={"main": IDLE})
-    done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", '"$@" | head -1', "bash", *command(), "apply", "--yes", "--json"],
-        cwd=fleet.folder,
-        env=fleet.env(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert json.loads(done.stdout)["type"] == "version"
-    assert TRACEBACK not in done.stderr
-    assert done.returncode in (0, 1)
+    ran = fleet.run_in_shell('set -o pipefail; "$@" | head -1', "apply", "--yes", "--json").expect(0, 1)
+    assert json.loads(ran.stdout)["type"] == "version"
     assert set(fleet.containers(alpha)) == {name_of(fleet, name) for name in NAMES}
     expect_settled(fleet)
 
@@ -201,17 +161,7 @@ def test_f33_asked_to_stop_at_any_kind_of_moment_the_next_pass_ends_where_an_unb
 
 def with_descriptors(driver: Driver, count: int, *words: str) -> Ran:
     """Run a command that may have so many open files."""
-    done = subprocess.run(
-        ["sh", "-c", 'ulimit -n "$0" && exec "$@"', str(count), *command(), *words],
-        cwd=driver.folder,
-        env=driver.env(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=180,
-    )
-    return Ran(words=words, exit=done.returncode, stdout=done.stdout, stderr=done.stderr)
+    return driver.run_in_shell(f'ulimit -n {count} && exec "$@"', *words)
 
 
 def test_f35_with_few_descriptors_a_fleet_still_converges(fleet: Driver, alpha: LabHost, beta: LabHost) -> None:

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.driver import Driver
-from tests.e2e.sights import inspect, name_of, planned_verbs, run_of, settle
+from tests.e2e.sights import IDLE, inspect, name_of, planned_verbs, run_of, settle
 from tests.integration.faults.entry import apply_watched
-from tests.integration.faults.reference import IDLE
 from tests.lab.host import LabHost
 
 pytestmark = pytest.mark.lab
@@ -219,9 +218,7 @@ def test_f19_a_file_that_is_half_written_removes_nothing_wherever_it_ends(fleet:
 def test_f30_a_secret_that_is_not_there_is_refused_by_its_reference_and_one_that_changed_is_an_update(
     fleet: Driver, alpha: LabHost
 ) -> None:
-    secret = fleet.folder / "token"
-    secret.write_text("first-value\n")
-    fleet.declare_fleet(secrets={"hub": {"file": str(secret)}})
+    secret = fleet.declare_secret("hub", "first-value")
     main = {**IDLE, "env": {"TOKEN": "${secret:hub}"}}
     fleet.declare_sandbox("one", host="alpha", observability="off", containers={"main": main})
     settle(fleet)

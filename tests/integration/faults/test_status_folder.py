@@ -8,17 +8,15 @@ import os
 import random
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from reconciler.model.plan import Verb
-from tests.e2e.driver import TRACEBACK, Driver, command
+from tests.e2e.driver import TRACEBACK, Driver, Ran, command
 from tests.e2e.inside import plan_inside
-from tests.e2e.sights import condition, planned_verbs, run_of, settle, status_of, web_sandbox
+from tests.e2e.sights import IDLE, condition, planned_verbs, run_of, settle, status_of, web_sandbox
 from tests.integration.faults.entry import killed_at
-from tests.integration.faults.reference import IDLE
 from tests.lab.host import LabHost
 from tests.lab.packages import tools
 
@@ -31,21 +29,13 @@ REMOVING = {Verb.DESTROY, Verb.REAP, Verb.REPLACE}
 # F-02: writes that fail, and deaths while writing --------------------------------------------------------------------
 
 
-def under_strace(driver: Driver, log: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def under_strace(driver: Driver, log: Path, *options: str) -> Ran:
     """Run `apply --yes` with its flushes to the disk watched, or made to fail."""
-    words = [tools().find("strace"), "-f", "-qq", "--seccomp-bpf", "-e", "trace=fsync", *options, "-o", str(log)]
-    env = {**driver.env(), **tools().env, "PATH": tools().path}
-    done = subprocess.run(
-        [*map(str, words), *command(), "apply", "--yes"],
-        cwd=driver.folder,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert TRACEBACK not in done.stdout + done.stderr
-    return done
+    words = [str(tools().find("strace")), "-f", "-qq", "--seccomp-bpf", "-e", "trace=fsync", *options, "-o", str(log)]
+    env = {**tools().env, "PATH": tools().path}
+    ran = driver.execute(*words, *command(), "apply", "--yes", env=env)
+    assert TRACEBACK not in ran.stdout + ran.stderr
+    return ran
 
 
 def whole_files(driver: Driver) -> int:
@@ -66,19 +56,19 @@ def test_f02_a_disk_that_does_not_keep_what_it_was_given_ends_the_pass_and_nothi
     log = fleet.folder / "strace"
 
     refused = under_strace(fleet, log, "-e", "inject=fsync:error=EIO")
-    assert refused.returncode == 1
+    assert refused.exit == 1
     assert "E_STATUS_WRITE" in refused.stderr
     assert "nothing was changed" in refused.stderr
     assert fleet.containers(alpha) == {}
 
     done = under_strace(fleet, log)
-    assert done.returncode == 0, done.stderr
+    assert done.exit == 0, done.stderr
     flushes = len(re.findall(r"fsync\(", log.read_text()))
     files = whole_files(fleet)
     fleet.declare_sandbox("one", **same, containers={"main": {**IDLE, "env": {"NEW": "1"}}})
     # The flushes of the journal hold; those of the status files, at the end, do not.
     failed = under_strace(fleet, log, "-e", f"inject=fsync:error=EIO:when={flushes - 3}+")
-    assert failed.returncode == 1, (failed.stdout, failed.stderr)
+    assert failed.exit == 1, (failed.stdout, failed.stderr)
     assert "E_STATUS_WRITE" in failed.stderr
     assert whole_files(fleet) == files
     settle(fleet)

@@ -17,8 +17,7 @@ import pytest
 from reconciler.model.digest import DIGEST_VERSION
 from tests.e2e.driver import Driver
 from tests.e2e.inside import plan_inside
-from tests.e2e.sights import expect_settled, inspect, name_of, run_of, settle
-from tests.integration.faults.reference import IDLE
+from tests.e2e.sights import IDLE, expect_settled, inspect, name_of, run_of, settle
 from tests.lab.host import LabHost
 
 pytestmark = pytest.mark.lab

@@ -1,13 +1,12 @@
 """Outcomes: what is tried again, for how long, and what happens when nobody answers."""
 
-import asyncio
 from collections.abc import Callable
 
 import msgspec
 import pytest
 
 from reconciler.errors import ReadFailed
-from reconciler.host.interface import Busy, Progress
+from reconciler.host.interface import Progress
 from reconciler.host.memory import faults as fault
 from reconciler.host.memory.faults import ByHand, EffectFault, LostReply, LostRequest, ReadFault, Refuse, Trouble
 from reconciler.host.memory.host import MemoryHost
@@ -39,7 +38,7 @@ from reconciler.model.observed import SeenContainer
 from reconciler.model.plan import Apply
 from reconciler.model.text import Late, Template
 from tests import builders as b
-from tests.unit.apply.stage import Stage, Watcher, acting, create, creating, ends, play, start
+from tests.unit.apply.stage import Stage, acting, create, creating, ends, play, start
 
 NAME = b.docker_name()
 UID = b.a_sandbox().uid
@@ -214,56 +213,6 @@ def test_a_no_after_a_lost_reply_is_settled_by_looking_as_well() -> None:
         lost = EffectFault(trouble=LostRequest())
         stage.hosts["h1"] = Forgetful("h1", host.world, lost, sleep=stage.clock.sleep)
         passed = await stage.walk(acting(b.SANDBOX, Apply(effect)))
-        assert ends(passed) == {"h1/web-1": "done"}
-        assert passed.actions[0].steps[0].tries == 2
-
-    play(scene)
-
-
-def test_a_lock_that_another_pass_had_meanwhile_ends_ours() -> None:
-    """What it planned rests on a host that the other one may have changed."""
-
-    async def scene() -> None:
-        stage = Stage()
-        host = stage.host()
-        other = MemoryHost("h1", host.world, sleep=asyncio.sleep)
-        happened: list[str] = []
-
-        def let_another_in(name: str, _step: str) -> None:
-            if name.endswith("before_send") and not happened:
-                happened.append(name)
-                host.cut()
-                asyncio.get_running_loop().call_soon(asyncio.ensure_future, another())
-
-        async def another() -> None:
-            lease = await other.hold("them")
-            assert not isinstance(lease, Busy)
-            await lease.release()
-
-        stage.watcher = Watcher(on_point=let_another_in)
-        passed = await stage.walk(creating("web-1"))
-        (ended,) = passed.actions
-        assert (ended.end, ended.code) == ("failed", "E_LOCKED")
-        assert "them" in ended.message
-        assert not host.world.containers
-        assert "them" in passed.locked["h1"]
-
-    play(scene)
-
-
-def test_a_lock_lost_while_an_effect_is_on_its_way_is_taken_again() -> None:
-    async def scene() -> None:
-        stage = Stage()
-        host = stage.host()
-        sent: list[str] = []
-
-        def cut_once(name: str, step: str) -> None:
-            if name.endswith("before_send") and not sent:
-                sent.append(step)
-                host.cut()
-
-        stage.watcher = Watcher(on_point=cut_once)
-        passed = await stage.walk(creating("web-1"))
         assert ends(passed) == {"h1/web-1": "done"}
         assert passed.actions[0].steps[0].tries == 2
 

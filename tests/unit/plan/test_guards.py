@@ -1,4 +1,4 @@
-"""Hold back what must not be touched, and say why: hosts, suspension, protection, proof, revision, room, moves."""
+"""Hold back what must not be touched, and say why: hosts, suspension, protection, proof, revision, what they need."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from reconciler.model.desired import Admission, Suspend
+from reconciler.model.desired import Suspend
 from reconciler.model.observed import HostView, ImageAbsent
-from reconciler.model.plan import Await, Bucket, Plan, Verb
+from reconciler.model.plan import Bucket, Plan, Verb
 from reconciler.model.record import Records
 from reconciler.model.resource import Published
 from reconciler.plan import Selection
@@ -19,9 +19,7 @@ from tests.unit.plan.deciding import (
     altered,
     decide,
     exited,
-    kinds,
     remembered,
-    second_host,
     standing,
     the_action,
     the_held,
@@ -320,57 +318,6 @@ def test_a_port_of_somebody_else_holds_back_before_anything_is_stopped(bind: str
     assert decide(wanted(one), b.a_view(neighbours=(stranger,), taken_ports=elsewhere)).actions
 
 
-# Room -----------------------------------------------------------------------------------------------------------------
-
-
-def test_a_disk_that_could_not_be_measured_is_not_taken_for_an_empty_one() -> None:
-    desired = wanted(ONE, hosts={"h1": b.a_host(admission=Admission(disk_free_min_bytes=1))})
-    facts = b.a_snapshot()
-    blind = replace(facts, disks=replace(facts.disks, docker_root=None))
-    held = the_held(decide(desired, {b.HOST: b.a_reachable(b.a_view(), snapshot=blind)}))
-    assert held.reason == "AdmissionRefused"
-    assert "Docker's disk" in held.message
-
-
-@pytest.mark.parametrize(
-    ("limits", "words"),
-    [
-        (Admission(memory_available_min_bytes=13 << 30), "admission.minMemoryAvailable is 13GiB"),
-        (Admission(disk_free_min_bytes=61 << 30), "admission.minDiskFree is 61GiB"),
-        (Admission(load_per_cpu_max=0.01), "admission.maxLoadPerCpu"),
-        (Admission(sandboxes_max=1), "admission.maxSandboxes is 1"),
-    ],
-    ids=["memory", "disk", "load", "sandboxes"],
-)
-def test_a_full_host_takes_no_more_and_keeps_what_it_has(limits: Admission, words: str) -> None:
-    other = b.a_sandbox("other")
-    desired = wanted(ONE, other, hosts={"h1": b.a_host(admission=limits)})
-    made = decide(desired, standing(ONE), remembered(ONE))
-    (held,) = made.held
-    assert (held.address, held.reason) == ("sandbox/other", "AdmissionRefused")
-    assert words in held.message
-    assert made.actions == ()
-
-
-def test_a_host_that_did_not_tell_its_facts_takes_no_more() -> None:
-    desired = wanted(ONE, hosts={"h1": b.a_host(admission=Admission(load_per_cpu_max=9.0))})
-    assert the_held(decide(desired, {"h1": b.a_reachable()})).reason == "AdmissionRefused"
-
-
-def test_creations_of_one_plan_do_not_overfill_a_host_together() -> None:
-    many = [b.a_sandbox(f"box-{n}") for n in range(4)]
-    desired = wanted(ONE, *many, hosts={"h1": b.a_host(admission=Admission(sandboxes_max=3))})
-    made = decide(desired, standing(ONE), remembered(ONE))
-    assert [action.sandbox for action in made.actions] == ["box-0", "box-1"]
-    assert [held.reason for held in made.held] == ["AdmissionRefused"] * 2
-
-
-def test_a_half_made_sandbox_takes_no_second_room() -> None:
-    desired = wanted(ONE, hosts={"h1": b.a_host(admission=Admission(sandboxes_max=1))})
-    for records in (remembered(ONE), Records()):
-        assert the_action(decide(desired, standing(ONE, containers=()), records)).verb is Verb.CREATE
-
-
 # What belongs together ------------------------------------------------------------------------------------------------
 
 DB = b.a_sandbox("db")
@@ -402,57 +349,3 @@ def test_an_unselected_dependency_is_checked_and_not_changed() -> None:
     only = Selection(names=frozenset({"web"}))
     assert the_held(decide(wanted(WEB, DB), selection=only)).reason == "DependencyHeld"
     assert the_action(decide(wanted(WEB, DB), standing(DB), remembered(DB), selection=only)).after == ()
-
-
-def moving(**over: Any) -> Plan:
-    there = b.a_sandbox(host="h2")
-    hosts = {"h1": b.a_reachable(standing(ONE)), "h2": second_host()}
-    return decide(wanted(there), over.pop("hosts", hosts), remembered(ONE), **over)
-
-
-def test_a_move_makes_the_new_one_first_and_says_that_data_stays() -> None:
-    new, old = moving().actions
-    assert (new.id, new.verb) == ("h2/web-1", Verb.CREATE)
-    assert (old.id, old.verb, old.after, old.removes) == ("h1/web-1", Verb.DESTROY, ("h2/web-1",), False)
-    assert "data is not moved" in old.notes[0]
-    assert "names host h2 now" in old.cause.text
-
-
-@pytest.mark.parametrize(
-    "over",
-    [
-        {"selection": Selection(hosts=frozenset({"h1"}))},
-        {"selection": Selection(hosts=frozenset({"h1"})), "hosts": {"h1": b.a_reachable(standing(ONE))}},
-        {"hosts": {"h1": b.a_reachable(standing(ONE)), "h2": b.an_unreachable()}},
-        {
-            "hosts": {
-                "h1": b.a_reachable(standing(ONE)),
-                "h2": second_host(b.a_view(neighbours=(b.a_neighbour(b.docker_name()),))),
-            }
-        },
-    ],
-    ids=["not selected", "not selected, not even asked", "unreachable", "its name is taken there"],
-)
-def test_the_old_one_stays_while_the_new_one_is_not_made(over: dict[str, Any]) -> None:
-    made = moving(**over)
-    assert made.actions == ()
-    assert {(held.host, held.reason) for held in made.held} >= {("h1", "MoveBlocked")}
-
-
-def test_the_old_one_goes_once_the_new_one_was_seen_to_be_ready() -> None:
-    there = b.a_sandbox(host="h2")
-    hosts = {"h1": b.a_reachable(standing(ONE)), "h2": second_host(standing(there))}
-    both = (b.a_record(ONE), b.a_record(there, host_id="2" * 32))
-    only_h1 = Selection(hosts=frozenset({"h1"}))
-
-    ready = b.a_records(*both, ready={there.name: b.RUN})
-    action = the_action(decide(wanted(there), hosts, ready, selection=only_h1))
-    assert (action.id, action.verb, action.after) == ("h1/web-1", Verb.DESTROY, ())
-    assert "stop_container" in kinds(action)
-
-    for another in ({}, {there.name: "run-of-before"}):
-        unproven = b.a_records(*both, ready=another)
-        proof, removal = decide(wanted(there), hosts, unproven).actions
-        assert (proof.id, kinds(proof), removal.after) == ("h2/web-1", [], ("h2/web-1",))
-        assert [type(step.do) for step in proof.steps] == [Await]
-        assert the_held(decide(wanted(there), hosts, unproven, selection=only_h1)).reason == "MoveBlocked"

@@ -8,8 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.model.desired import SandboxDesired
-from reconciler.model.effect import CreateContainer, PutFile, PutMarker
-from reconciler.model.labels import from_docker
+from reconciler.model.effect import PutFile, PutMarker
 from reconciler.model.observed import HostView, ImageAbsent, SeenContainer
 from reconciler.model.plan import Action, Await, Verb
 from reconciler.model.resource import Mount
@@ -31,8 +30,6 @@ from tests.unit.plan.deciding import (
 
 ONE = b.a_sandbox()
 RUN = Template((Late("run.id"),))
-SECRET = Template((Late("secret:hub"),))
-SECRETS = {"secret:hub": "hunter2"}
 
 
 def heal(want: SandboxDesired, view: HostView, **over: Any) -> Action:
@@ -76,11 +73,7 @@ def test_remedy(case: str) -> None:
     seen, verb, steps = REMEDIES[case]
     action = healed(seen)
     assert (action.verb, kinds(action)) == (verb, ["put_marker", *steps])
-    assert all(change.origin == ("intent" if case == "never started" else "drift") for change in _changes(action))
-
-
-def _changes(action: Action) -> list[Any]:
-    return [change for resource in action.resources for change in resource.changes]
+    assert all(change.origin == ("intent" if case == "never started" else "drift") for change in action.changes)
 
 
 @pytest.mark.parametrize(
@@ -263,45 +256,6 @@ def test_a_path_of_the_run_is_made_for_each_run() -> None:
     assert "restart_container" not in kinds(action)
 
 
-# Secrets --------------------------------------------------------------------------------------------------------------
-
-
-def secretive(**over: Any) -> tuple[SandboxDesired, SeenContainer]:
-    one = b.a_sandbox(resources=(b.a_container(**over),))
-    seen = b.a_seen(one)
-    values = {"TOKEN": "old-s3cret"} if "env" in over else None
-    spec: dict[str, Any] = {"env": {**seen.spec.env, **values}} if values else {"command": ("serve", "old-s3cret")}
-    secrets = "env.TOKEN" if values else "command"
-    return one, altered(replace(seen, labels={**b.labels_for(one, secrets=secrets)}), **spec)
-
-
-@pytest.mark.parametrize("over", [{"env": {"TOKEN": SECRET}}, {"command": ("serve", SECRET)}], ids=["env", "command"])
-def test_a_changed_secret_replaces_and_shows_neither_value(over: dict[str, Any]) -> None:
-    one, seen = secretive(**over)
-    made = decide(wanted(one), standing(one, containers=(seen,)), remembered(one), secrets=SECRETS)
-    (change,) = _changes(the_action(made))
-    assert (change.old, change.new) == ("(secret)", "(secret)")
-    assert "s3cret" not in repr(made)
-    assert "hunter2" not in repr(made)
-
-
-@pytest.mark.parametrize("over", [{"env": {"TOKEN": SECRET}}, {"command": ("serve", SECRET)}], ids=["env", "command"])
-def test_a_secret_that_is_wanted_no_more_is_not_shown_either(over: dict[str, Any]) -> None:
-    _, seen = secretive(**over)
-    made = decide(wanted(ONE), standing(ONE, containers=(seen,)), remembered(ONE))
-    assert the_action(made).verb is Verb.REPLACE
-    assert "s3cret" not in repr(made)
-
-
-def test_every_secret_field_is_named_in_the_labels() -> None:
-    one = b.a_sandbox(resources=(b.a_container(env={"TOKEN": SECRET, "MODE": "x"}, command=("serve", SECRET)),))
-    action = the_action(decide(wanted(one), secrets=SECRETS))
-    (made,) = (effect for effect in effects(action) if isinstance(effect, CreateContainer))
-    labels = from_docker(made.labels)
-    assert labels is not None
-    assert labels.secrets == "command,env.TOKEN"
-
-
 # Adopted --------------------------------------------------------------------------------------------------------------
 
 
@@ -314,7 +268,7 @@ def adopted(**spec: Any) -> HostView:
 def test_an_adopted_container_never_shows_its_environment() -> None:
     made = decide(wanted(ONE), adopted(env={"PASSWORD": "old-s3cret"}), remembered(ONE))
     assert "s3cret" not in repr(made)
-    assert {change.old for change in _changes(the_action(made))} >= {"(not shown)"}
+    assert {change.old for change in the_action(made).changes} >= {"(not shown)"}
 
 
 def test_the_proof_of_an_adopted_container_outlives_it() -> None:
@@ -394,7 +348,7 @@ def test_digests_of_another_version_change_nothing() -> None:
     view = standing(ONE, containers=(old,), markers=(b.a_seen_marker(b.a_marker(intent="0:bbbbbbbbbbbbbbbb")),))
     assert the_matched(decide(wanted(ONE), view, remembered(ONE))).sandbox == b.SANDBOX
     drifted = replace(view, containers=(altered(old, pids=3),))
-    assert [change.origin for change in _changes(heal(ONE, drifted))] == ["drift"]
+    assert [change.origin for change in heal(ONE, drifted).changes] == ["drift"]
 
 
 def test_an_expired_sandbox_does_not_come_back_with_an_upgrade() -> None:
