@@ -245,7 +245,7 @@ async def _look_and_plan(
         with_tags=question.request.updates_images,
     )
     try:
-        found = frozenset(_revisions(sighting.observed))
+        found = frozenset(revisions_in(sighting.observed))
         request = msgspec.structs.replace(question.request, ancestors=question.ancestors(found))
         made = question.planner(question.desired, sighting.observed, records, request)
     except BaseException:
@@ -299,7 +299,7 @@ async def hold_status(
             return
 
 
-def _revisions(observed: Observed) -> Iterator[str]:
+def revisions_in(observed: Observed) -> Iterator[str]:
     """Name every commit that something on a host says it was made from."""
     for state in observed.hosts.values():
         if isinstance(state, Reachable):

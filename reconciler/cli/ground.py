@@ -84,8 +84,12 @@ def question_of(
     destroying: frozenset[str] = frozenset(),
     updates_images: bool = False,
     accepted: list[str] | None = None,
+    with_secrets: bool = True,
 ) -> PassAsked:
-    """Ask for a pass over this ground; `accepted` are commits that a person vouches for."""
+    """Ask for a pass over this ground; `accepted` are commits that a person vouches for.
+
+    `with_secrets` reads the values of secrets: without them nothing that holds one can be compared or made.
+    """
     from reconciler.cli.secret_files import read_secrets
     from reconciler.passes import PassAsked
     from reconciler.plan import PlanRequest
@@ -97,7 +101,7 @@ def question_of(
             pass_id=ground.pass_id,
             tool=__version__,
             revision=revision_of(ground.specs),
-            secrets=read_secrets(ground.desired),
+            secrets=read_secrets(ground.desired) if with_secrets else {},
             selection=selection,
             destroying=destroying,
             updates_images=updates_images,

@@ -11,6 +11,7 @@ from reconciler.cli import exits, report
 from reconciler.cli.clock import SystemClock
 from reconciler.cli.command import Command
 from reconciler.cli.ground import load_desired
+from reconciler.cli.inspect_stale import inspect_stale
 from reconciler.cli.named_host import named_host
 from reconciler.cli.options import SPECS, HostForm, HostOutput, Specs
 from reconciler.errors import HostError
@@ -70,6 +71,9 @@ def inspect_host(
             page = host_page(name, snapshot=seen.snapshot, view=seen.view, fleet=desired.fleet, now=clock.now())
             report.show(page)
     return exits.FINE if seen.snapshot is not None else exits.PARTIAL
+
+
+app.command("stale", cls=Command)(inspect_stale)
 
 
 async def _look(host: HostDesired, clock: SystemClock, *, fleet: str) -> Seen:

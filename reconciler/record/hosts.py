@@ -12,7 +12,7 @@ from reconciler.model.activity import Activity, activity_after
 from reconciler.model.desired import Desired
 from reconciler.model.observed import HostIdentity, Observed, Reachable, Unreachable
 from reconciler.model.plan import Plan
-from reconciler.model.record import HostRecord, Record
+from reconciler.model.record import HostRecord, Record, Records
 from reconciler.model.status import Condition, HostStatus, Statuses
 
 
@@ -97,6 +97,17 @@ def _heard(
         snapshot=look.snapshot or (None if before is None else before.snapshot),
         observed_at=look.view.observed_at,
     )
+
+
+def with_activity(records: Records, observed: Observed) -> Records:
+    """Give the records with what these looks tell of who does something, as if they had been recorded."""
+    heard = {name: look for name, look in observed.hosts.items() if isinstance(look, Reachable)}
+    hosts = {
+        name: msgspec.structs.replace(known, activity=_activity_after(known, look))
+        for name, look in heard.items()
+        for known in (records.hosts.get(name, HostRecord(name=name, host_id=None)),)
+    }
+    return msgspec.structs.replace(records, hosts={**records.hosts, **hosts})
 
 
 def _activity_after(record: HostRecord, look: Reachable) -> dict[str, Activity]:

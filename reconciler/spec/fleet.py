@@ -47,10 +47,14 @@ class Reap(Fields):
         DurationOrZero,
         Field(description="From stopping an orphan to removing it; with `0s` the next apply removes it."),
     ] = seconds("1h")
-    idle_after: Duration | None = Field(default=None, description="Accepted, and without effect in this version.")
-    legacy_patterns: tuple[Text, ...] = Field(default=(), description="Accepted, and without effect in this version.")
+    idle_after: Duration | None = Field(
+        default=None, description="`inspect stale` names a sandbox idle that has done nothing for so long."
+    )
+    legacy_patterns: tuple[Text, ...] = Field(
+        default=(), description="Names of compose projects, such as `e2e-*`, that `inspect stale` shows."
+    )
     legacy_roots: tuple[AbsolutePath, ...] = Field(
-        default=(), description="Accepted, and without effect in this version."
+        default=(), description="Folders whose folders `inspect stale` shows, such as `/tmp/sandboxer`."
     )
 
 

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import traceback
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
@@ -22,9 +23,11 @@ from reconciler.apply.ports import Interrupt, Observer
 from reconciler.cli.doors import RealDoors
 from reconciler.cli.ground import lay_ground, question_of
 from reconciler.host import lock
+from reconciler.model.observed import SeenLock
 from reconciler.model.outcome import ActionEnded, StepEnded
 from reconciler.model.plan import Action, Step
 from reconciler.model.status import Statuses
+from reconciler.observe import Sighting
 from reconciler.passes import Answer, Passed, Planned, Setting, apply_pass
 from reconciler.plan import Selection
 from reconciler.record.store import StatusStore
@@ -177,6 +180,7 @@ class _Granted(lock.HostLease):
 
     def __init__(self) -> None:
         """Hold nothing."""
+        self.line = self.before = ""
 
     @property
     def lost(self) -> bool:
@@ -188,11 +192,15 @@ class _Granted(lock.HostLease):
 
 @contextlib.contextmanager
 def broken_host_locks() -> Iterator[None]:
-    """Grant every host's lock to everybody, in this process and those that are forked meanwhile."""
+    """Grant every host's lock to everybody, in this process and those that are forked meanwhile.
+
+    Nobody sees either who had it since: all take turns that never were.
+    """
 
     async def grant(*_: object, **__: object) -> lock.HostLease:
         return _Granted()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lock, "hold", grant)
+        patch.setattr(Sighting, "locks", property(lambda _: defaultdict(SeenLock)))
         yield

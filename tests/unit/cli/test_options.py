@@ -57,6 +57,7 @@ def test_there_is_one_set_of_forms_for_each_kind_of_document() -> None:
         "status": list(Output),
         "doctor": list(HostOutput),
         "inspect host": list(HostOutput),
+        "inspect stale": list(HostOutput),
         "validate": list(ProblemsOutput),
     }
     assert set(HostOutput) < set(Output)
