@@ -128,6 +128,7 @@ class Actors:
         for one in play.controllers:
             if one.folder == folder:
                 one.generations.clear()
+                one.statuses.clear()
                 one.disk.cache.forget()
         for machine in play.machines.values():
             machine.deeds.add("status")
