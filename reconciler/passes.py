@@ -63,6 +63,7 @@ class PassAsked(msgspec.Struct, frozen=True, kw_only=True):
         ancestors: tells which of some commits the specs' commit contains.
         only: hosts to ask, or None for all.
         planner: makes the plan from what was seen.
+        reads_twice: look again before anything is done, also where nobody was asked.
     """
 
     desired: Desired
@@ -70,6 +71,7 @@ class PassAsked(msgspec.Struct, frozen=True, kw_only=True):
     ancestors: Callable[[frozenset[str]], frozenset[str]]
     only: frozenset[str] | None = None
     planner: Planner = plan
+    reads_twice: bool = False
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,8 +158,8 @@ async def apply_pass(question: PassAsked, setting: Setting, *, saved: Plan | Non
             made = prospect.plan if saved is None else _still_good(saved, prospect.plan, was_saved=True)
             planned = _planned(prospect, made, loaded)
             answer = setting.agree(planned)
-            if answer is Answer.ASKED:
-                # What was read may have changed while a person was reading it: the same path as a saved plan.
+            if answer is Answer.ASKED or (answer is Answer.YES and question.reads_twice):
+                # What was read may have changed, as while a person was reading it: the same path as a saved plan.
                 await prospect.sighting.close()
                 prospect = await look_and_plan()
                 if _still_good(made, prospect.plan, was_saved=False).refused:

@@ -18,6 +18,7 @@ from reconciler.cli.doctor import doctor
 from reconciler.cli.host import app as host_app
 from reconciler.cli.inspect import app as inspect_app
 from reconciler.cli.plan import plan
+from reconciler.cli.reap_stale import reap_stale
 from reconciler.cli.schema import schema
 from reconciler.cli.status import status
 from reconciler.cli.validate import validate
@@ -34,7 +35,7 @@ app = typer.Typer(
     "stale, 5 refused, 6 locked by another pass, 64 wrong usage, 130 interrupted.",
 )
 
-for command in (validate, plan, apply, destroy, adopt, status, doctor, schema):
+for command in (validate, plan, apply, destroy, adopt, reap_stale, status, doctor, schema):
     app.command(cls=Command)(command)
 app.add_typer(inspect_app, name="inspect")
 app.add_typer(host_app, name="host")

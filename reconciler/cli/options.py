@@ -61,6 +61,18 @@ def seconds(text: str | float) -> float:
     return value
 
 
+def span_s(text: str | int) -> int:
+    """Take a span of time as the specs write it, `24h`, or a bare `0`; give seconds."""
+    from reconciler.spec.leaf import read_milliseconds
+
+    if text in (0, "0"):
+        return 0
+    try:
+        return int(text) if isinstance(text, int) else read_milliseconds(text, or_zero=True) // 1000
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no span of time, such as 24h, 30m or 0") from None
+
+
 _FORM = typer.Option("--output", "-o", help="Write it in this form.")
 
 Specs = Annotated[Path, typer.Option("--specs", metavar="DIR", parser=folder, help="Find the specs in this folder.")]

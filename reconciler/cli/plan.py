@@ -57,8 +57,6 @@ def plan(
 
     Changes nothing, and cannot: it works through clients that only read.
     """
-    import asyncio
-
     from reconciler.cli.selection import select_on
 
     if json_lines and output is not Output.TABLE:
@@ -72,6 +70,21 @@ def plan(
         updates_images=check_images,
         accepted=accept_revision,
     )
+    return show(ground, question, output, json_lines=json_lines, out=out, detailed=detailed_exitcode)
+
+
+def show(
+    ground: Ground,
+    question: PassAsked,
+    output: Output,
+    *,
+    json_lines: bool,
+    out: Path | None = None,
+    detailed: bool = False,
+) -> int:
+    """Plan, show the plan, save it where that is asked, and give the exit status."""
+    import asyncio
+
     planned = asyncio.run(_plan(ground, question))
     report.warn(planned.warnings)
     if out is not None:
@@ -81,7 +94,7 @@ def plan(
     _print(ground, planned, output, json_lines=json_lines)
     if out is not None:
         report.say(f"saved to {out}; to do exactly this: reconcile apply {out}")
-    return status_of(planned, detailed=detailed_exitcode)
+    return status_of(planned, detailed=detailed)
 
 
 async def _plan(ground: Ground, question: PassAsked) -> Planned:

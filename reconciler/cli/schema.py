@@ -1,4 +1,4 @@
-"""Write or check the JSON Schemas of the language and of the status files."""
+"""Write or check the JSON Schemas of the language, of the status files and of the telemetry."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def schema(
     ] = FOLDER,
     check: Annotated[bool, typer.Option("--check", help="Write nothing, and fail when a file there is stale.")] = False,
 ) -> int:
-    """Write the JSON Schemas of specs and status files."""
-    from reconciler.record import schema as status_schema
+    """Write the JSON Schemas of specs, status files and telemetry."""
+    from reconciler.record import schema as record_schema
     from reconciler.spec import schema as spec_schema
 
-    wanted = {**spec_schema.schemas(), **status_schema.schemas()}
+    wanted = {**spec_schema.schemas(), **record_schema.schemas()}
     stale = [name for name, text in sorted(wanted.items()) if _text_of(folder / name) != text]
     surplus = sorted(path.name for path in folder.glob("*.json") if path.name not in wanted) if folder.is_dir() else []
     if check:

@@ -1,0 +1,85 @@
+"""End what is stale and provably ours; without --apply, only show it."""
+
+from __future__ import annotations
+
+import functools
+from typing import Annotated
+
+import msgspec
+import typer
+
+from reconciler.cli.ground import lay_ground, question_of
+from reconciler.cli.options import (
+    SPECS,
+    STATUS,
+    AcceptRevision,
+    AllowDestroy,
+    JsonLines,
+    LockTimeout,
+    On,
+    Output,
+    Specs,
+    Status,
+    Yes,
+    span_s,
+)
+from reconciler.errors import UsageError
+
+
+def reap_stale(
+    *,
+    apply: Annotated[bool, typer.Option("--apply", help="Do it; without this it is only shown.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show it, which is what happens anyway.")] = False,
+    older_than: Annotated[
+        int | None,
+        typer.Option(
+            "--older-than", metavar="SPAN", parser=span_s, help="Leave younger orphans alone; else reap.olderThan does."
+        ),
+    ] = None,
+    grace: Annotated[
+        int | None,
+        typer.Option(
+            "--grace",
+            metavar="SPAN",
+            parser=span_s,
+            help="Remove what was stopped once this is over, with 0 at once; else reap.grace counts.",
+        ),
+    ] = None,
+    specs: Specs = SPECS,
+    status: Status = STATUS,
+    on: On = None,
+    yes: Yes = False,
+    json_lines: JsonLines = False,
+    allow_destroy: AllowDestroy = None,
+    accept_revision: AcceptRevision = None,
+    lock_timeout: LockTimeout = 0,
+) -> int:
+    """Remove what nobody needs any more, where it is provably ours and old enough.
+
+    Orphans are stopped and marked first, and removed by whoever applies or reaps once the grace is over. What is past
+    its ttl ends at once, and records of what is gone are forgotten. Everything is read twice. `inspect stale` shows
+    more: what nobody can prove to be ours is never touched here.
+    """
+    if apply and dry_run:
+        raise UsageError("--apply and --dry-run: give one of the two")
+    from reconciler.cli import exits
+    from reconciler.cli.carry import Manner, carry
+    from reconciler.cli.plan import show
+    from reconciler.cli.selection import select_on
+    from reconciler.plan.reaping import plan_reaping
+
+    status_of = exits.FINE
+    for _ in range(2 if apply and grace == 0 else 1):
+        ground = lay_ground(specs, status)
+        selection = select_on(ground, names=None, on=on, exclude=None)
+        question = msgspec.structs.replace(
+            question_of(ground, selection, removals_allowed=allow_destroy, accepted=accept_revision),
+            planner=functools.partial(plan_reaping, older_than_s=older_than, grace_s=grace),
+            reads_twice=True,
+        )
+        if not apply:
+            return show(ground, question, Output.TABLE, json_lines=json_lines)
+        status_of = carry(ground, question, Manner(yes=yes, json_lines=json_lines, lock_timeout_s=lock_timeout))
+        if status_of != exits.FINE:
+            break
+    return status_of
