@@ -116,7 +116,7 @@ class ActionRun:
     async def _begin(self) -> Outcome | None:
         """Take the host's lock, where there is something to send."""
         if self._lane is None:
-            return NotDone("E_HOST_UNKNOWN", f"there is no way to host {self.action.host}") if self.needs_host else None
+            return self._no_way() if self.needs_host else None
         if not self.has_effects:
             return None
         shut = await self._lane.take()
@@ -160,23 +160,31 @@ class ActionRun:
             return None
         return performed.outcome
 
+    def _no_way(self) -> NotDone:
+        return NotDone("E_HOST_UNKNOWN", f"there is no way to host {self.action.host}")
+
     async def _do(self, step: Step) -> Performed:
+        lane = self._lane
+        if lane is None:
+            asks_host = isinstance(step.do, Apply | Await)
+            return Performed(self._no_way(), 0) if asks_host else Performed(Done(), 1)
         match step.do:
             case Apply(effect=effect):
-                return await self._apply(step, effect)
+                return await self._apply(step, effect, lane)
             case Await() as do:
-                return await self._await(do)
-            case Measure(when=when):
-                self._measure(when)
+                return await self._await(do, lane)
+            case Measure(when="before"):
+                self._before = lane.sampler.before()
+                return Performed(Done(), 1)
+            case Measure():
+                self._after = lane.sampler.after()
                 return Performed(Done(), 1)
             case Note():
                 return Performed(Done(), 1)
             case _:
                 assert_never(step.do)
 
-    async def _apply(self, step: Step, effect: Effect) -> Performed:
-        if self._lane is None:
-            return Performed(NotDone("E_HOST_UNKNOWN", f"there is no way to host {self.action.host}"), 0)
+    async def _apply(self, step: Step, effect: Effect, lane: Lane) -> Performed:
         resolved = self._made.resolve(effect)
         if isinstance(resolved, NotDone):
             return Performed(resolved, 0)
@@ -187,7 +195,7 @@ class ActionRun:
         performed = await perform(
             resolved,
             step=step,
-            lane=self._lane,
+            lane=lane,
             means=self._means,
             progress=lambda line: self._means.observer.progressed(self.action, step, line),
             fresh=self._made.is_fresh(resolved),
@@ -198,18 +206,16 @@ class ActionRun:
             self._switched = True
         return performed
 
-    async def _await(self, do: Await) -> Performed:
-        if self._lane is None:
-            return Performed(NotDone("E_HOST_UNKNOWN", f"there is no way to host {self.action.host}"), 0)
+    async def _await(self, do: Await, lane: Lane) -> Performed:
         if self.action.verb is not Verb.REPLACE:
             self.leave()
         clock = self._means.clock
         if self._waiting_since_s is None:
             self._waiting_since_s = clock.monotonic()
-        await self._note_start(self._lane, do.name)
+        await self._note_start(lane, do.name)
         waited = await wait_ready(
             do,
-            host=self._lane.host,
+            host=lane.host,
             since_s=self._waiting_since_s,
             clock=clock,
             interrupt=self._means.interrupt,
@@ -222,7 +228,7 @@ class ActionRun:
             case Stopped():
                 return Performed(stop_reason(self._means), waited.asked)
             case NotReady(why=why, told=told):
-                self._logs = self._logs or await self._read_logs(self._lane, do.name)
+                self._logs = self._logs or await self._read_logs(lane, do.name)
                 hint = f"see the last lines of its output, or give the probe `{do.probe.name}` a longer timeout"
                 outcome = NotDone("E_NOT_READY", why, hint) if told else Unknown(why)
                 return Performed(outcome, waited.asked)
@@ -248,14 +254,6 @@ class ActionRun:
         except HostError as error:
             self._warnings.append(f"the output of {name} could not be read: {error.message}")
             return ()
-
-    def _measure(self, when: Literal["before", "after"]) -> None:
-        if self._lane is None:
-            return
-        if when == "before":
-            self._before = self._lane.sampler.before()
-        else:
-            self._after = self._lane.sampler.after()
 
     def _judge(self, failure: Outcome | None) -> End:
         match failure:

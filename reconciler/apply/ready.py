@@ -12,7 +12,7 @@ from reconciler.model.plan import Await
 from reconciler.model.probe import ProbeFailed, ProbePassed, ProbeResult
 
 # The first asks come quickly, since most things are ready at once; then the pauses grow to the probe's own interval.
-FIRST_PAUSE_S = 0.1
+FIRST_PAUSE_S = 0.02
 # What is left of a deadline when it counts as over: below it, pausing no longer moves a clock made of floats.
 CLOSE_S = 0.001
 # A probe that is asked just before its deadline still gets its answer, within this.

@@ -9,7 +9,7 @@ import asyncssh
 import pytest
 
 from reconciler.host.way.keys import read_identity
-from tests.integration.ways import appears, way_to
+from tests.integration.ways import appears, linked, way_to
 from tests.lab.host import LabHost
 from tests.lab.proxy import Proxy
 
@@ -79,3 +79,19 @@ async def count_sessions(connection: asyncssh.SSHClientConnection, host: LabHost
     opened = await asyncio.gather(*channels, return_exceptions=True)
     assert not [one for one in opened if isinstance(one, BaseException)]
     connection.abort()
+
+
+async def test_asyncssh_sends_no_empty_packet_ahead_of_each_of_ours(alpha: LabHost) -> None:
+    """Count what is sent for one request without a reply: one packet by our connection, two by a bare one."""
+    async with linked(way_to(alpha)) as link, Proxy(alpha.address, alpha.ssh_port) as proxy:
+        assert link.ssh is not None
+        bared = await bare(alpha, proxy.port)
+        assert await _packets_of_a_request(link.ssh.connection) == 1
+        assert await _packets_of_a_request(bared) == 2
+        bared.abort()
+
+
+async def _packets_of_a_request(connection: asyncssh.SSHClientConnection) -> int:
+    before = int(connection._send_seq)
+    connection._send_global_request(b"keepalive@openssh.com")
+    return int(connection._send_seq) - before

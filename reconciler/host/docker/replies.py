@@ -205,7 +205,6 @@ class ListedPort(_Reply, frozen=True, kw_only=True):
     """Describe one port in the list; `public_port` is 0 where it is not published."""
 
     ip: Line = msgspec.field(name="IP", default="")
-    private_port: Port = 0
     public_port: Port = 0
     type: Line = ""
 

@@ -20,7 +20,7 @@ from reconciler.host.docker.wire import Wire
 from reconciler.host.foreign import DockerRefused, reply_refused
 
 CHANGE_S = 60.0
-PULL_S = 3600.0
+PULL_S = 900.0
 PULL_SILENCE_S = 300.0
 """A pull that reports nothing for this long is given up; the engine reports at least each layer's progress."""
 
@@ -107,7 +107,6 @@ class DockerWriter:
         *,
         login: RegistryLogin | None = None,
         progress: Callable[[dict[str, Any]], None] | None = None,
-        deadline_s: float = PULL_S,
     ) -> None:
         """Pull an image, reporting each of the engine's progress documents.
 
@@ -122,7 +121,7 @@ class DockerWriter:
             "/images/create",
             params={"fromImage": name, "tag": tag},
             headers=registry_headers(login),
-            deadline_s=deadline_s,
+            deadline_s=PULL_S,
             framed=True,
         ) as response:
             parts = _not_silent(response.content.iter_any(), PULL_SILENCE_S)

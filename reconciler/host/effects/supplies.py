@@ -16,8 +16,6 @@ from reconciler.model.ownership import carries_ours, doubt_labels, same_owner
 if TYPE_CHECKING:
     from reconciler.model.observed import ImageFact
 
-PULL_DEADLINE_S = 900.0
-
 _FORBIDDEN, _ABSENT, _CONFLICT = 403, 404, 409
 
 
@@ -35,9 +33,7 @@ async def pull_image(engine: Engine, effect: PullImage) -> Outcome:
 
     login = find_login(effect.reference, engine.logins)
     try:
-        await engine.send(
-            engine.write.pull_image(effect.reference, login=login, progress=report, deadline_s=PULL_DEADLINE_S)
-        )
+        await engine.send(engine.write.pull_image(effect.reference, login=login, progress=report))
     except DockerRefused as refused:
         return explain_pull(refused, effect.reference)
     pulled = await engine.image(effect.reference)

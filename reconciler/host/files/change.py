@@ -32,6 +32,7 @@ from reconciler.model.text import plain, printable, tail_of
 
 if TYPE_CHECKING:
     from reconciler.host.shell import Completed, Shell
+    from reconciler.host.shell.held import Hand
 
 FILES_DEADLINE_S = 30.0
 DROP_DEADLINE_S = 300.0
@@ -83,12 +84,14 @@ class HostFiles:
 
     Args:
         shell: the connection's own, since its lock must fence the change.
+        hand: a kept shell of that connection, for what takes milliseconds; without one, `shell` does that too.
         base_dir: absolute and canonical; the only root that is made where it is missing.
         is_held: tells whether that lock is still ours; without it nothing is sent.
     """
 
-    def __init__(self, shell: Shell, *, base_dir: str, is_held: Callable[[], bool]) -> None:
+    def __init__(self, shell: Shell, *, base_dir: str, is_held: Callable[[], bool], hand: Hand | None = None) -> None:
         self._shell = shell
+        self._hand = hand
         self._base_dir = base_dir
         self._is_held = is_held
 
@@ -98,20 +101,38 @@ class HostFiles:
         mode = read_mode(effect.mode)
         if isinstance(spot, NotDone) or isinstance(mode, NotDone):
             return spot if isinstance(spot, NotDone) else _first_refusal(mode)
-        return await self._run("mkdir", (spot.root, spot.whole, mode, self._kind(spot.root)), what=effect.path)
+        args = (spot.root, spot.whole, mode, self._kind(spot.root))
+        return await self._run("mkdir", args, what=effect.path, hand=self._hand)
 
     async def put_file(self, effect: PutFile) -> Outcome:
         """Write a file atomically into a folder that is there."""
         content = plain(effect.content).encode()
-        return await self._put(effect.path, content, mode=effect.mode, root=effect.root, missing="need")
+        if len(content) > CONTENT_LIMIT_BYTES:
+            return NotDone(
+                "E_FILE_SIZE", f"{effect.path}: {len(content)} bytes; at most {CONTENT_LIMIT_BYTES} are written"
+            )
+        spot, mode = find_spot(effect.path, root=effect.root), read_mode(effect.mode)
+        if isinstance(spot, NotDone) or isinstance(mode, NotDone):
+            return spot if isinstance(spot, NotDone) else _first_refusal(mode)
+        if not spot.name:
+            return NotDone("E_PATH_KIND", f"{effect.path} is the root itself, not a file in it")
+        args = (spot.root, spot.folders, spot.name, mode, str(len(content)), self._kind(spot.root), "need")
+        return await self._run("put", args, what=effect.path, stdin=content)
 
     async def put_marker(self, effect: PutMarker) -> Outcome:
         """Write a sandbox's marker, making its folder, base_dir and the host's id where they are missing."""
         if not _UID.fullmatch(effect.marker.uid):
             return NotDone("E_PATH_OUTSIDE", f"{effect.marker.uid!r} is no uid, so it names no folder of ours")
         path = f"{effect.base_dir}/{effect.marker.uid}/{MARKER_NAME}"
-        content = msgspec.json.encode(effect.marker) + b"\n"
-        return await self._put(path, content, mode=MARKER_MODE, root=effect.base_dir, missing="make")
+        spot = find_spot(path, root=effect.base_dir)
+        if isinstance(spot, NotDone):
+            return spot
+        # One line, so that it can be an argument: a kept shell has no end of its input to tell it that all is there.
+        line = msgspec.json.encode(effect.marker)
+        kind = self._kind(spot.root)
+        mode, size = MARKER_MODE.lstrip("0"), str(len(line) + 1)
+        args = (spot.root, spot.folders, spot.name, mode, size, kind, "make", line.decode())
+        return await self._run("put", args, what=path, hand=self._hand)
 
     async def doubt_sources(self, effect: CreateContainer) -> NotDone | None:
         """Say why a path that a container is to be given may not be mounted, or None. Raises as reads do."""
@@ -129,18 +150,6 @@ class HostFiles:
         args = (spot.root, spot.folders, spot.name, effect.inode or "-", self._whole(spot))
         return await self._run("drop", args, what=effect.path, deadline_s=DROP_DEADLINE_S)
 
-    async def _put(self, path: str, content: bytes, *, mode: str, root: str, missing: str) -> Outcome:
-        spot = find_spot(path, root=root)
-        bits = read_mode(mode)
-        if isinstance(spot, NotDone) or isinstance(bits, NotDone):
-            return spot if isinstance(spot, NotDone) else _first_refusal(bits)
-        if not spot.name:
-            return NotDone("E_PATH_KIND", f"{path} is the root itself, not a file in it")
-        if len(content) > CONTENT_LIMIT_BYTES:
-            return NotDone("E_FILE_SIZE", f"{path}: {len(content)} bytes; at most {CONTENT_LIMIT_BYTES} are written")
-        args = (spot.root, spot.folders, spot.name, bits, str(len(content)), self._kind(root), missing)
-        return await self._run("put", args, what=path, stdin=content)
-
     def _kind(self, root: str) -> str:
         return "own" if root == self._base_dir else "given"
 
@@ -156,13 +165,16 @@ class HostFiles:
         what: str,
         stdin: bytes = b"",
         deadline_s: float = FILES_DEADLINE_S,
+        hand: Hand | None = None,
     ) -> Outcome:
         if not self._is_held():
             return NotDone("E_NO_LEASE", f"the lock of host {self._shell.host} was lost, so nothing was sent")
+        text = load_script("anchor") + load_script(script)
         try:
-            done = await self._shell.run(
-                load_script("anchor") + load_script(script), args=args, stdin=stdin, deadline_s=deadline_s
-            )
+            if hand is not None:
+                done = await hand.run(text, args=args, deadline_s=deadline_s, is_held=self._is_held)
+            else:
+                done = await self._shell.run(text, args=args, stdin=stdin, deadline_s=deadline_s)
         except ConnectFailed as error:
             return NotDone(error.code, error.message, error.hint, transient=error.transient)
         except HostError as error:

@@ -55,21 +55,38 @@ descend() {
   done
 }
 
+# A process costs a host more than all else here, so those that a usual case can do without are left to the others.
+
+# Refuse a root whose mode is $2, in a folder whose mode is $1, unless only we can change either.
+doubt_modes() {
+  [ "$#" -eq 2 ] || refuse E_BASE_DIR "$at cannot be looked at"
+  case $1 in *[2367]) refuse E_BASE_DIR "${at%/*}, in which it lies, can be written by everybody" ;; esac
+  [ -O . ] || refuse E_BASE_DIR "$at belongs to another user"
+  case $2 in *[2367]? | *[2367]) refuse E_BASE_DIR "$at can be written by others" ;; esac
+}
+
 # Stand in the root $1. An `own` root is made where it is missing, must be ours alone, and gets the host's id.
 enter_root() {
-  cd -P / || refuse E_BASE_DIR "there is no /"
   if [ "$2" != own ]; then
+    cd -P / || refuse E_BASE_DIR "there is no /"
     cd -P "$1" 2>/dev/null || refuse E_PATH_MISSING "$1 is not there, or closed to us"
     at=$(pwd -P)
     [ "$at" = "$1" ] || refuse E_PATH_LINK "$1 is a symbolic link, or below one: it means $at"
     return
   fi
-  descend "${1%/*}" make
-  case $(stat -c '%a' .) in *[2367]) refuse E_BASE_DIR "$at, in which it lies, can be written by everybody" ;; esac
-  descend "${1##*/}" make
-  made=''
-  [ "$(stat -c '%u' .)" = "$(id -u)" ] || refuse E_BASE_DIR "$at belongs to another user"
-  case $(stat -c '%a' .) in *[2367]? | *[2367]) refuse E_BASE_DIR "$at can be written by others" ;; esac
+  # Where it is there, one step leads to it; whatever is wrong on the way, the steps from / find out and say.
+  if cd -P "$1" 2>/dev/null && [ "$(pwd -P)" = "$1" ]; then
+    at=$1
+  else
+    at=''
+    cd -P / || refuse E_BASE_DIR "there is no /"
+    descend "${1%/*}" make
+    case $(stat -c '%a' .) in *[2367]) refuse E_BASE_DIR "$at, in which it lies, can be written by everybody" ;; esac
+    descend "${1##*/}" make
+    made=''
+  fi
+  # shellcheck disable=SC2046  # two words
+  doubt_modes $(stat -c '%a' .. .)
   if [ ! -e ./.host-id ] && [ ! -L ./.host-id ]; then
     new=$(mktemp ./.new-XXXXXX 2>&1) || failed "$new"
     said=$(tr -d - 2>&1 </proc/sys/kernel/random/uuid >"$new") || failed "$said"

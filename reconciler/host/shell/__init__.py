@@ -147,12 +147,17 @@ def frame(script: str, args: tuple[str, ...], stdin: bytes) -> Framed:
         ValueError: an argument that is not one line of text: the caller's mistake, never the operator's.
     """
     marker = f"reconciler-{secrets.token_hex(16)}"
-    for arg in args:
-        if "\n" in arg or "\0" in arg:
-            raise ValueError("a script's argument must be one line without NUL")
+    check_args(args)
     text = script if script.endswith("\n") else f"{script}\n"
     head = f"{marker}\n{text}{marker}\n{len(args)}\n" + "".join(f"{arg}\n" for arg in args)
     return Framed(marker=marker.encode(), payload=head.encode() + stdin)
+
+
+def check_args(args: tuple[str, ...]) -> None:
+    """Refuse an argument that is not one line of text. Raises `ValueError`: the caller's mistake."""
+    for arg in args:
+        if "\n" in arg or "\0" in arg:
+            raise ValueError("a script's argument must be one line without NUL")
 
 
 def unframe(host: str, framed: Framed, *, exit_status: int, stdout: bytes, stderr: bytes) -> Completed:

@@ -12,7 +12,7 @@ from reconciler.host.docker.reader import DockerReader, EngineFacts
 from reconciler.host.docker.wire import CONNECTIONS, OLDEST_API, Wire
 from reconciler.host.docker.writer import DockerWriter
 from reconciler.host.foreign import DockerRefused
-from reconciler.host.shell.held import HeldShell
+from reconciler.host.shell.held import Hand, HeldShell
 from reconciler.host.together import as_read_failure
 from reconciler.host.way.engine_cause import find_cause
 
@@ -31,8 +31,9 @@ class Link:
     Attributes:
         access: what was dialled.
         ssh: the connection, or None for this machine.
-        shell: runs scripts, mutations included.
+        shell: runs scripts, mutations included, each in a session of its own.
         held: runs looks, cheaper where they repeat.
+        hand: makes small changes, cheaper where they repeat.
     """
 
     def __init__(self, access: HostAccess, *, shell: Shell, ssh: SshConnection | None, meet_s: float = MEET_S) -> None:
@@ -40,6 +41,7 @@ class Link:
         self.shell = shell
         self.ssh = ssh
         self.held = HeldShell(shell)
+        self.hand = Hand(shell)
         self._meet_s = meet_s
         self._meeting = asyncio.Lock()
         self._jump: SshConnection | None = None
@@ -69,7 +71,7 @@ class Link:
 
     async def close(self) -> None:
         """Close everything in order, within a few seconds; safe to call twice."""
-        await self.held.close()
+        await asyncio.gather(self.held.close(), self.hand.close())
         for wire in self._wires.values():
             await wire.close()
         self._wires.clear()

@@ -130,8 +130,41 @@ def test_a_sample_under_way_counts_as_before_and_not_as_after() -> None:
         joined, late = sampler.before(), sampler.after()
         await sampler.finish(limit_s=60)
         assert [len(window.samples) for window in (first, joined, late)] == [3, 3, 3]
-        assert host.reads == 4
-        assert (joined.from_s, joined.until_s, late.until_s) == (0, 3, 4)
+        assert host.reads == 6
+        assert joined.from_s == 0
+        assert joined.until_s < late.until_s
+        assert late.from_s == 0.5
+
+    play(scene)
+
+
+def test_samples_overlap_and_so_cost_little_more_than_one() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        _counting(stage)
+        sampler = Sampler(stage.hosts["h1"], stage.clock, is_busy=lambda: False)
+        window = sampler.after()
+        await sampler.finish(limit_s=60)
+        assert len(window.samples) == 3
+        assert stage.clock.monotonic() == pytest.approx(0.1 + 0.1 + 0.2)
+
+    play(scene)
+
+
+def test_a_slow_host_is_never_asked_for_more_than_one_reading_at_once() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        host = _counting(stage)
+        host.facts_s = 2.0
+        sampler = Sampler(host, stage.clock, is_busy=lambda: False)
+        windows = [sampler.after()]
+        for _ in range(20):
+            await asyncio.sleep(0.05)
+            windows.append(sampler.after())
+        assert host.reads == 3
+        await sampler.finish(limit_s=60)
+        assert {len(window.samples) for window in windows} == {3}
+        assert host.reads <= 6
 
     play(scene)
 

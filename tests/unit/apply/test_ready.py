@@ -23,11 +23,11 @@ def test_pauses_grow_to_the_interval_and_the_moment_of_readiness_is_kept() -> No
     async def scene() -> None:
         stage = Stage()
         host = stage.host()
-        host.world.behaviours[NAME] = Behaviour(ready_after=5)
+        host.world.behaviours[NAME] = Behaviour(ready_after=7)
         passed = await stage.walk(acting("web-1", *_waiting(Await(b.a_tcp_probe(interval_s=0.5), NAME))))
         (ended,) = passed.actions
-        assert ended.steps[-1].tries == 6
-        assert ended.ready_at == b.T0 + timedelta(seconds=0.1 + 0.2 + 0.4 + 0.5 + 0.5)
+        assert ended.steps[-1].tries == 8
+        assert ended.ready_at == b.T0 + timedelta(seconds=0.02 + 0.04 + 0.08 + 0.16 + 0.32 + 0.5 + 0.5)
 
     play(scene)
 
