@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import enum
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.record import Records
 from reconciler.model.status import Statuses
 from reconciler.observe import Sighting, observe
-from reconciler.observe.afterwards import ask_the_others, know_new_hosts, with_readiness
+from reconciler.observe.afterwards import ask_the_others, know_more, with_readiness
 from reconciler.plan import PlanRequest, plan, stale_reads
 from reconciler.record.cut import remember_cut
 from reconciler.record.fold import fold, records_of
@@ -132,7 +133,7 @@ def refusal(made: Plan) -> GuardRefused:
 async def plan_pass(question: PassAsked, *, store: StatusStore, doors: Doors, clock: Clock) -> Planned:
     """Look at the hosts through readers that cannot mutate, and plan."""
     loaded = _load(store, clock)
-    prospect = await _look_and_plan(question, loaded.statuses, doors.reader, clock, with_facts=False)
+    prospect = await _look_and_plan(question, loaded.statuses, doors.reader, clock)
     await prospect.sighting.close()
     return _planned(prospect, prospect.plan, loaded)
 
@@ -195,11 +196,12 @@ async def _record(
         readers=sighting.readers,
         now=clock.now,
     )
-    asked = await unless_cancelled(interrupt, asking, otherwise=())
-    told = with_readiness(planned.plan, ended, asked, asked_at=asked_at, now=clock.now())
     seen = sighting.observed
-    if ended is not None:
-        seen = await unless_cancelled(interrupt, know_new_hosts(seen, sighting.readers), otherwise=seen)
+    counting = know_more(seen, sighting.readers, ended=ended, now=clock.now)
+    asked, seen = await asyncio.gather(
+        unless_cancelled(interrupt, asking, otherwise=()), unless_cancelled(interrupt, counting, otherwise=seen)
+    )
+    told = with_readiness(planned.plan, ended, asked, asked_at=asked_at, now=clock.now())
     if journal is not None:
         journal.make_room()
     setting.store.save(fold(planned.statuses, planned.plan, seen, told, clock.now(), desired=desired))
@@ -218,7 +220,7 @@ async def _look_until_free(question: PassAsked, statuses: Statuses, setting: Set
     clock = setting.clock
     deadline_s = clock.monotonic() + max(setting.lock_timeout_s, DYING_S)
     while True:
-        prospect = await _look_and_plan(question, statuses, setting.doors.host, clock, with_facts=True)
+        prospect = await _look_and_plan(question, statuses, setting.doors.host, clock)
         is_late = clock.monotonic() >= deadline_s or setting.interrupt.stopping
         locks = prospect.sighting.locks
         if is_late or not any(locks[action.host].is_held for action in prospect.plan.actions):
@@ -232,8 +234,6 @@ async def _look_and_plan(
     statuses: Statuses,
     connect: Callable[[HostDesired], Reader],
     clock: Clock,
-    *,
-    with_facts: bool,
 ) -> _Prospect:
     """Look and plan; the connections stay open, unless planning fails."""
     records = records_of(statuses)
@@ -243,7 +243,6 @@ async def _look_and_plan(
         records=records,
         now=clock.now,
         only=_hosts_to_ask(question, records),
-        with_facts=with_facts,
         with_tags=question.request.updates_images,
     )
     try:

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from reconciler.plan import Selection
     from reconciler.record.store import StatusStore
 
+T = TypeVar("T")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
 
@@ -65,15 +66,23 @@ def load_records(ground: Ground) -> Records:
 
 def load_desired(specs: Path) -> Desired:
     """Load and lower a spec folder; unchanged specs import neither YAML nor pydantic."""
-    from reconciler.load import load_as
     from reconciler.model.desired import Desired
+
+    return load_part(Desired, specs)
+
+
+def load_part(kind: type[T], specs: Path) -> T:
+    """Load a spec folder as `load_desired` does, for some fields of `Desired` alone."""
+    from reconciler.cli.load_bar import load_bar
+    from reconciler.load import load_as
 
     def lower_documents(documents: object) -> Desired:
         from reconciler.load.lower import lower  # a remembered load needs none
 
         return lower(documents)  # type: ignore[arg-type]  # load_as gives what load gives
 
-    return load_as(Desired, lower_documents, specs)
+    with load_bar() as tell:
+        return load_as(kind, lower_documents, specs, tell=tell)
 
 
 def question_of(

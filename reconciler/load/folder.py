@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -100,14 +101,15 @@ def _find(folder: Path) -> tuple[list[str], list[Problem]]:
 
 
 def _read(path: str) -> SpecFile | Problem:
-    if os.path.islink(path):  # noqa: PTH114 - thousands of these; Path objects cost more than the call
-        message = "links are not followed in a spec folder"
-        return _problem("E_SPEC_SYMLINK", path, message, "put the file itself here, or give its folder as --specs")
     for _ in range(2):
         try:
             # O_NONBLOCK: opening a pipe must not wait for somebody to write to it.
             handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                message = "links are not followed in a spec folder"
+                hint = "put the file itself here, or give its folder as --specs"
+                return _problem("E_SPEC_SYMLINK", path, message, hint)
             reason = (error.strerror or "").lower()
             return _problem("E_SPEC_NOT_FILE", path, f"this file cannot be read: {reason}")
         try:
@@ -116,7 +118,8 @@ def _read(path: str) -> SpecFile | Problem:
                 return _problem("E_SPEC_NOT_FILE", path, "this is a pipe, socket or device, not a file")
             if before.st_size > MAX_FILE_BYTES:
                 return _problem("E_SPEC_SIZE", path, "this file is larger than 1 MiB", "split it into several files")
-            data = os.read(handle, MAX_FILE_BYTES + 1)
+            # One byte more tells of growth. A buffer for the largest file would cost more than the reading.
+            data = os.read(handle, before.st_size + 1)
             after = os.fstat(handle)
         finally:
             os.close(handle)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import msgspec
 
@@ -16,6 +14,7 @@ from reconciler.load.folder import SpecFile, SpecFolder, read_folder
 from reconciler.load.installed import installed_profiles
 from reconciler.load.text import shown
 from reconciler.model.problem import SpecInvalid
+from reconciler.model.uncollected import uncollected
 
 if TYPE_CHECKING:
     from reconciler.load.documents import Documents, RawDocument
@@ -24,6 +23,12 @@ if TYPE_CHECKING:
     from reconciler.model.problem import Problem
 
 T = TypeVar("T")
+Tell: TypeAlias = Callable[[str, int, int], None]
+"""Hears what a load is at (`reading`, `checking`), how many of these it has done, and of how many."""
+
+
+def _nobody(what: str, done: int, total: int) -> None:
+    """Hear how far a load is, and do nothing."""
 
 
 def load(specs_dir: str | Path, *, cache: bool = True) -> Documents:
@@ -33,27 +38,35 @@ def load(specs_dir: str | Path, *, cache: bool = True) -> Documents:
         SpecInvalid: with every problem found, sorted by file and line.
     """
     folder = Path(specs_dir)
-    with _uncollected():
+    with uncollected():
         memory = Cache(cache_path(folder) if cache else None)
         found = _documents(folder, read_folder(folder), installed_profiles(), memory)
         memory.close()
     return found
 
 
-def load_as(kind: type[T], lower: Callable[[Documents], T], specs_dir: str | Path, *, cache: bool = True) -> T:
+def load_as(
+    kind: type[T],
+    lower: Callable[[Documents], object],
+    specs_dir: str | Path,
+    *,
+    cache: bool = True,
+    tell: Tell = _nobody,
+) -> T:
     """Load a spec folder and lower it, or remember what the same files came to the last time.
 
-    `kind` is the struct that `lower` makes. Unchanged specs cost reading and hashing them and decoding that struct:
-    neither YAML nor pydantic is imported. Only a load without any problem is remembered.
+    `kind` is the struct that `lower` makes, or one with some of its fields, of which `msgspec.Raw` ones are not even
+    decoded. Unchanged specs cost reading and hashing them and decoding that struct: neither YAML nor pydantic is
+    imported. Only a load without any problem is remembered. `tell` hears how far a load is that takes its time.
 
     Raises:
         SpecInvalid: as `load`.
     """
-    with _uncollected():
-        return _load_as(kind, lower, Path(specs_dir), cache=cache)
+    with uncollected():
+        return _load_as(kind, lower, Path(specs_dir), cache=cache, tell=tell)
 
 
-def _load_as(kind: type[T], lower: Callable[[Documents], T], folder: Path, *, cache: bool) -> T:
+def _load_as(kind: type[T], lower: Callable[[Documents], object], folder: Path, *, cache: bool, tell: Tell) -> T:
     memory = Cache(cache_path(folder) if cache else None)
     files, profiles = read_folder(folder), installed_profiles()
     key = _fingerprint((*files.files, *profiles))
@@ -63,22 +76,11 @@ def _load_as(kind: type[T], lower: Callable[[Documents], T], folder: Path, *, ca
             return msgspec.msgpack.decode(known, type=kind)
         except msgspec.DecodeError:
             pass  # kept by another build of this version: load anew
-    lowered = lower(_documents(folder, files, profiles, memory))
-    memory.keep_outcome(key, msgspec.msgpack.encode(lowered))
+    lowered = lower(_documents(folder, files, profiles, memory, tell))
+    outcome = msgspec.msgpack.encode(lowered)
+    memory.keep_outcome(key, outcome)
     memory.close()
-    return lowered
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keep the cycle collector out: a load makes many trees and no cycles, and would lose a third of its time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+    return lowered if isinstance(lowered, kind) else msgspec.msgpack.decode(outcome, type=kind)
 
 
 def _fingerprint(files: tuple[SpecFile, ...]) -> str:
@@ -87,19 +89,21 @@ def _fingerprint(files: tuple[SpecFile, ...]) -> str:
     return hashlib.sha256(f"{FORMAT}\n{listing}".encode()).hexdigest()
 
 
-def _documents(folder: Path, files: SpecFolder, profiles: tuple[SpecFile, ...], memory: Cache) -> Documents:
+def _documents(
+    folder: Path, files: SpecFolder, profiles: tuple[SpecFile, ...], memory: Cache, tell: Tell = _nobody
+) -> Documents:
     # The models take 0.2 s to import; a remembered outcome needs none of them.
     from reconciler.load.documents import Documents  # noqa: PLC0415
     from reconciler.load.resolve import Resolver  # noqa: PLC0415
 
     problems = list(files.problems)
-    documents = _classified(files.files, memory, problems)
+    documents = _classified(files.files, memory, problems, tell)
     resolver = Resolver(documents, _classified(profiles, memory, problems))
     # What could not be read, or has no name, may be the Fleet.
     unread = bool(problems) or resolver.nameless
     resolver.resolve()
     problems.extend(resolver.problems)
-    problems.extend(_crosschecked(resolver, str(folder), unread=unread))
+    problems.extend(_crosschecked(resolver, str(folder), unread=unread, tell=tell))
     if not problems:
         problems = list(_lost(resolver))
     if problems or resolver.fleet is None:
@@ -114,11 +118,14 @@ def _documents(folder: Path, files: SpecFolder, profiles: tuple[SpecFile, ...], 
     )
 
 
-def _classified(files: tuple[SpecFile, ...], memory: Cache, problems: list[Problem]) -> list[RawDocument]:
+def _classified(
+    files: tuple[SpecFile, ...], memory: Cache, problems: list[Problem], tell: Tell = _nobody
+) -> list[RawDocument]:
     from reconciler.load.headers import classified  # noqa: PLC0415 - imports the models
 
     found: list[RawDocument] = []
-    for file in files:
+    for number, file in enumerate(files):
+        tell("reading", number, len(files))
         trees: tuple[MapNode, ...] | None = memory.trees(file.digest, file.name)
         if trees is None:
             from reconciler.load.read import read  # noqa: PLC0415 - a cache hit reads no YAML
@@ -132,7 +139,7 @@ def _classified(files: tuple[SpecFile, ...], memory: Cache, problems: list[Probl
     return found
 
 
-def _crosschecked(resolver: Resolver, folder: str, *, unread: bool) -> list[Problem]:
+def _crosschecked(resolver: Resolver, folder: str, *, unread: bool, tell: Tell) -> list[Problem]:
     from reconciler.load.crosscheck import (  # noqa: PLC0415 - imports the models
         dependency_problems,
         fleet_problems,
@@ -151,7 +158,8 @@ def _crosschecked(resolver: Resolver, folder: str, *, unread: bool) -> list[Prob
     fleet = fleets[0].name if fleets else ""
     problems.extend(host_problems(resolver.hosts, resolver.of_kind("Host"), fleet=fleet))
     problems.extend(uid_problems(fleet, resolver.of_kind("Sandbox")))
-    for sandbox in resolver.sandboxes.values():
+    for number, sandbox in enumerate(resolver.sandboxes.values()):
+        tell("checking", number, len(resolver.sandboxes))
         problems.extend(SandboxCheck(sandbox, resolver.hosts.get(sandbox.host), resolver.fleet).problems())
         problems.extend(literal_problems(sandbox))
     problems.extend(port_problems(list(resolver.sandboxes.values())))

@@ -18,7 +18,7 @@ from reconciler.spec.container import Container
 _KEY: Final = re.compile(r"(?:^|_)(?:TOKEN|SECRET|CREDENTIALS?|(?:API|ACCESS|PRIVATE|SECRET)_?KEY)$")
 # Shorter ones, and those of other characters, are seldom keys: `[PAD]`, `false`, `a few words`.
 _KEY_VALUE: Final = re.compile(r"(?!/)[A-Za-z0-9_.+/=~-]{8,}")
-_LOGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@]*:[^\s/@]+@(?!sha256:)")
+_LOGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,63}://[^\s/:@]*:[^\s/@]+@(?!sha256:)")
 _HINT: Final = 'keep it in a file, declare that in the Fleet (spec.secrets), and write "${secret:NAME}"'
 
 

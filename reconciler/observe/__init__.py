@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from reconciler.errors import HostError, ReadFailed
+from reconciler.errors import HostError
 from reconciler.host.interface import Question, Reader
 from reconciler.model.desired import Admission, Desired, HostDesired, SandboxDesired
-from reconciler.model.observed import HostView, Observed, Reachable, SeenLock, Unreachable
+from reconciler.model.observed import Observed, Reachable, SeenLock, Unreachable
 from reconciler.model.record import Records
 from reconciler.model.resource import Directory, File
-from reconciler.model.snapshot import HostSnapshot
 from reconciler.model.text import bind, is_run_scoped, late_names
+from reconciler.observe.counters import read_counters
 from reconciler.observe.readiness import Now
 
 __all__ = ["Connect", "Sighting", "observe"]
@@ -81,12 +81,19 @@ async def observe(
             try:
                 question = await _question(reader, wanted[host.name], fleet=desired.fleet, with_tags=with_tags)
                 view = await reader.look(msgspec.structs.replace(question, roots=roots), now=now)
-                needs_facts = with_facts or host.admission != Admission()
-                return Reachable(view=view, snapshot=await _facts(reader, view, now=now) if needs_facts else None)
             except HostError as error:
-                known = records.hosts.get(host.name)
-                since = known.unreachable_since if known is not None else None
-                return Unreachable(code=error.code, reason=error.message, hint=error.hint, since=since or now())
+                return _silent(host.name, error)
+        # Counters are read twice, a pause between: no other host's look waits for that.
+        needs_facts = with_facts or host.admission != Admission()
+        try:
+            return Reachable(view=view, snapshot=await read_counters(reader, view, now=now) if needs_facts else None)
+        except HostError as error:
+            return _silent(host.name, error)
+
+    def _silent(name: str, error: HostError) -> Unreachable:
+        known = records.hosts.get(name)
+        since = known.unreachable_since if known is not None else None
+        return Unreachable(code=error.code, reason=error.message, hint=error.hint, since=since or now())
 
     asked = [host for name, host in sorted(desired.hosts.items()) if only is None or name in only]
     try:
@@ -125,11 +132,3 @@ async def _question(reader: Reader, wanted: list[SandboxDesired], *, fleet: str,
         paths=tuple(sorted(paths)),
         hashed=tuple(sorted(path for path, is_file in paths.items() if is_file)),
     )
-
-
-async def _facts(reader: Reader, view: HostView, *, now: Now) -> HostSnapshot | None:
-    """Read the counters. A host that does not tell them is looked at all the same; admission says what it lacks."""
-    ids = tuple(seen.full_id for seen in view.containers if seen.live.state == "running")
-    with contextlib.suppress(ReadFailed):
-        return await reader.facts(ids, now=now)
-    return None

@@ -1,4 +1,4 @@
-"""Ask, after a plan was walked, what the walk could not know: who is ready, and who new hosts are."""
+"""Ask, after a walk, what the walk could not know: who is ready, who new hosts are, and what hosts measure."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from reconciler.model.observed import Observed, Reachable
 from reconciler.model.outcome import ActionEnded, PassEnded
 from reconciler.model.plan import Action, Await, Bucket, Plan, Verb
 from reconciler.model.status import Statuses
+from reconciler.observe.counters import read_counters
 from reconciler.observe.readiness import Now, ask_readiness
 
 
@@ -79,23 +80,26 @@ def _told(done: ActionEnded, asked: ActionEnded | None) -> ActionEnded:
     return msgspec.structs.replace(done, ready_at=asked.ready_at, not_ready=not_ready)
 
 
-async def know_new_hosts(observed: Observed, readers: Mapping[str, Reader]) -> Observed:
-    """Ask the hosts that had no id who they are now: the pass gave them one, and the record must name it.
+async def know_more(
+    observed: Observed, readers: Mapping[str, Reader], *, ended: PassEnded | None, now: Now
+) -> Observed:
+    """Ask each host that answered for its counters, and one that had no id who it is now: the pass gave it one.
 
-    One that does not answer any more stays without, and the next pass wants proof that it is the same machine.
+    Counters wait until the changes are done, so that no sandbox waits for them. A host that does not tell any more
+    keeps what was known of it: one without an id has to be proved the same machine by the next pass.
     """
     hosts = dict(observed.hosts)
 
     async def know(name: str, state: Reachable) -> None:
+        if state.view.identity.host_id is None:
+            with contextlib.suppress(HostError):
+                view = msgspec.structs.replace(state.view, identity=await readers[name].identify())
+                hosts[name] = state = msgspec.structs.replace(state, view=view)
+        counters = state.snapshot
         with contextlib.suppress(HostError):
-            identity = await readers[name].identify()
-            view = msgspec.structs.replace(state.view, identity=identity)
-            hosts[name] = msgspec.structs.replace(state, view=view)
+            counters = counters or await read_counters(readers[name], state.view, now=now, ended=ended)
+        hosts[name] = msgspec.structs.replace(state, snapshot=counters)
 
-    new = {
-        name: state
-        for name, state in hosts.items()
-        if isinstance(state, Reachable) and state.view.identity.host_id is None
-    }
-    await asyncio.gather(*(know(name, state) for name, state in new.items()))
+    heard = {name: state for name, state in hosts.items() if isinstance(state, Reachable)}
+    await asyncio.gather(*(know(name, state) for name, state in heard.items()))
     return Observed(hosts=hosts)

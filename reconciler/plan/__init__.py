@@ -10,6 +10,7 @@ from reconciler.model.desired import Desired
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Action, Bucket, Held, Matched, Plan
 from reconciler.model.record import Records
+from reconciler.model.uncollected import uncollected
 from reconciler.plan.admission import crowded_out
 from reconciler.plan.adoption import plan_adoption, require_full_id
 from reconciler.plan.basis import stale_reads
@@ -19,7 +20,7 @@ from reconciler.plan.header import headed
 from reconciler.plan.moves import proofs
 from reconciler.plan.order import order
 from reconciler.plan.request import PlanRequest, Selection
-from reconciler.plan.world import lay_out
+from reconciler.plan.world import World, lay_out
 
 __all__ = ["PlanRequest", "Selection", "plan", "plan_adoption", "require_full_id", "stale_reads"]
 
@@ -36,7 +37,12 @@ def plan(desired: Desired, observed: Observed, records: Records, request: PlanRe
     Returns:
         The plan; `refused` is not empty when a guard forbids applying it.
     """
-    world = lay_out(desired, observed, records, request)
+    with uncollected():
+        return _plan(lay_out(desired, observed, records, request))
+
+
+def _plan(world: World) -> Plan:
+    request = world.request
     verdicts = {place: classify(world, place) for place in world.places()}
     verdicts |= proofs(world, verdicts)
     covered = {

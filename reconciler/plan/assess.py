@@ -15,12 +15,14 @@ from reconciler.model.rule import Remedy, strongest
 from reconciler.model.text import bind, is_run_scoped, is_secret
 from reconciler.plan.assessment import Assessment, Item, Trouble, made_anew
 from reconciler.plan.compare import (
+    SAME,
     Difference,
     Wanted,
     compare_container,
     compare_directory,
     compare_file,
     compare_marker,
+    is_as_wanted,
     where_said,
 )
 from reconciler.plan.holdings import Holding, OwnedContainer
@@ -52,20 +54,24 @@ def assess(
         applied: the intent that the last whole action brought about, where that is remembered.
     """
     scene = set_scene(want, holding, view, bindings=bindings, applied=applied)
-    found = [_assess_support(scene, resource) for resource in want.resources if not isinstance(resource, Container)]
+    found = [
+        item
+        for resource in want.resources
+        if not isinstance(resource, Container) and (item := _assess_support(scene, resource)) is not None
+    ]
     support = [item for item in found if isinstance(item, Item)]
-    containers = [_assess_container(scene, container, support) for container in want.containers]
-    if made_anew(item for item in containers if isinstance(item, Item)):
+    containers = _assess_containers(scene, support)
+    if containers and made_anew(item for item in containers if isinstance(item, Item)):
         found += _made_for_the_run(scene, support)
         support = [item for item in found if isinstance(item, Item)]
-        containers = [_assess_container(scene, container, support) for container in want.containers]
+        containers = _assess_containers(scene, support)
     found += containers
     items = [item for item in found if isinstance(item, Item)]
     return Assessment(
         items=(*items, *_leftovers(scene, items)),
         marker=compare_marker(want, holding.marker, files=scene.files),
         trouble=next((item for item in found if isinstance(item, Trouble)), None),
-        vanished=tuple(item.change.key for item in items if item.change.verb is Verb.CREATE),
+        vanished=tuple([item.change.key for item in items if item.change.verb is Verb.CREATE]),
     )
 
 
@@ -107,9 +113,9 @@ def _assess_path(scene: Scene, raw: Directory | File) -> Item | Trouble | None:
     bound = bind(raw, scene.bindings_now)
     me = scene.view.identity
     path = str(bound.path)
-    if is_run_scoped(raw.path) and path not in scene.view.paths:
-        return None  # which run stands there was not known when the host was asked: not seen is not gone
     seen = scene.view.paths.get(path, _ABSENT)
+    if seen is _ABSENT and is_run_scoped(raw.path):
+        return None  # which run stands there was not known when the host was asked: not seen is not gone
     expected = "directory" if isinstance(bound, Directory) else "file"
     if seen.kind == "absent":
         return _missing(raw)
@@ -157,6 +163,11 @@ def _changed(resource: Resource, difference: Difference, *, owned: OwnedContaine
     )
 
 
+def _assess_containers(scene: Scene, support: list[Item]) -> list[Item | Trouble]:
+    found = (_assess_container(scene, container, support) for container in scene.containers)
+    return [item for item in found if item is not None]
+
+
 def _assess_container(scene: Scene, raw: Container, support: list[Item]) -> Item | Trouble | None:
     unknown = scene.view.tags.get(raw.image)
     if isinstance(unknown, TagUnknown):
@@ -177,27 +188,32 @@ def _assess_container(scene: Scene, raw: Container, support: list[Item]) -> Item
     if owned.seen.live.state == "removing":
         return Trouble("BeingRemoved", f"{owned.seen.name} is being removed by Docker", "plan again in a moment")
     difference = _with_moved_tag(scene, raw, owned, _difference(scene, raw, owned))
-    replaced = any(change.remedy is Remedy.REPLACE for change in difference.changes)
+    replaced = difference is not SAME and any(change.remedy is Remedy.REPLACE for change in difference.changes)
     moved = None if replaced else compare_state(scene, raw, owned, support)
-    changes = (*difference.changes, moved) if moved is not None else difference.changes
-    return _changed(raw, Difference(changes, difference.unchanged), owned=owned)
+    if moved is not None:
+        difference = Difference((*difference.changes, moved), difference.unchanged)
+    return _changed(raw, difference, owned=owned)
 
 
 def _difference(scene: Scene, raw: Container, owned: OwnedContainer) -> Difference:
     ours = owned.proof.labels
     run = ours.run if ours is not None else scene.holding.run
-    image = scene.view.images.get(owned.seen.image_id)
+    fact = scene.view.images.get(owned.seen.image_id)
+    image = fact if isinstance(fact, ImageFact) else None
+    bound = bind(raw, scene.bindings_in(run))
+    if is_as_wanted(bound, owned.seen, image=image):
+        return SAME
     return compare_container(
         Wanted(
             raw=raw,
-            bound=bind(raw, scene.bindings_in(run)),
+            bound=bound,
             is_intended=lambda: _is_intended(scene, raw, ours.digest if ours is not None else ""),
             changed=scene.said.intended,
             origins=scene.want.origins,
             bindings=scene.bindings,
         ),
         owned.seen,
-        image=image if isinstance(image, ImageFact) else None,
+        image=image,
         hidden=frozenset(ours.secrets.split(",")) if ours is not None else frozenset(),
         adopted=ours is None,
     )
@@ -233,10 +249,6 @@ def _is_intended(scene: Scene, raw: Container, made_by: str) -> bool:
 def _leftovers(scene: Scene, items: list[Item]) -> list[Item]:
     """Find what is ours and no longer wanted: containers, networks and files, abandoned replacements, tombs."""
     holding = scene.holding
-    wanted = {container.name for container in scene.want.containers}
-    kept = {item.owned.seen.full_id for item in items if item.owned is not None}
-    extra = [owned for name, owned in holding.settled.items() if name not in wanted]
-    extra += [owned for owned in (*holding.arriving, *holding.tombs) if owned.seen.full_id not in kept]
     found = [
         Item(
             owned=owned,
@@ -244,20 +256,28 @@ def _leftovers(scene: Scene, items: list[Item]) -> list[Item]:
                 key=str(owned.proof.key), verb=Verb.DESTROY, note=f"remove {owned.seen.name}", irreversible=True
             ),
         )
-        for owned in extra
+        for owned in _extra(scene, items)
     ]
-    networks = {network.name for network in scene.want.networks}
-    found += [
-        Item(change=ResourceChange(key=f"networks/{name}", verb=Verb.DESTROY, note=f"remove network {seen.name}"))
-        for name, seen in holding.networks.items()
-        if name not in networks
-    ]
+    if holding.networks:
+        networks = {network.name for network in scene.want.networks}
+        found += [
+            Item(change=ResourceChange(key=f"networks/{name}", verb=Verb.DESTROY, note=f"remove network {seen.name}"))
+            for name, seen in holding.networks.items()
+            if name not in networks
+        ]
     folder = own_folder(scene.view.identity.base_dir, scene.want.uid)
-    found += [
-        Item(
-            dropped=f"{folder}/{name}",
-            change=ResourceChange(key=f"files/{name}", verb=Verb.DESTROY, note=f"remove {folder}/{name}"),
-        )
-        for name in unnamed_files(holding.marker, scene.files)
-    ]
+    for name in unnamed_files(holding.marker, scene.files):
+        change = ResourceChange(key=f"files/{name}", verb=Verb.DESTROY, note=f"remove {folder}/{name}")
+        found.append(Item(dropped=f"{folder}/{name}", change=change))
     return found
+
+
+def _extra(scene: Scene, items: list[Item]) -> list[OwnedContainer]:
+    """Find the containers that are neither wanted nor taken back."""
+    holding = scene.holding
+    wanted = {container.name for container in scene.containers}
+    extra = [owned for name, owned in holding.settled.items() if name not in wanted]
+    if holding.arriving or holding.tombs:
+        kept = {item.owned.seen.full_id for item in items if item.owned is not None}
+        extra += [owned for owned in (*holding.arriving, *holding.tombs) if owned.seen.full_id not in kept]
+    return extra

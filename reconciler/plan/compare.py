@@ -34,6 +34,10 @@ class Difference(msgspec.Struct, frozen=True):
     unchanged: int
 
 
+SAME = Difference((), len(rules(Container)))
+"""Says of a container that nothing differs."""
+
+
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Hold a container that is wanted, in the forms that comparing needs.
 
@@ -68,11 +72,8 @@ def compare_container(
         adopted: it carries no label of ours, so every seen environment value may be a secret.
     """
     want = wanted.bound
+    full, have = _sides(want, seen, image=image)
     completed = image is not None and want.image == seen.spec.image
-    full = complete(want, image=image) if completed and image is not None else want
-    have = msgspec.structs.replace(seen.spec, name=want.name, run=want.run, optional=want.optional, after=want.after)
-    if full == have:
-        return Difference((), len(rules(Container)))
     changes: list[FieldChange] = []
     unchanged = 0
     for field, rule in rules(Container).items():
@@ -85,6 +86,22 @@ def compare_container(
         raw = getattr(wanted.raw, field)
         changes.extend(_explain(wanted, field, rule, new=new, old=old, raw=raw, hidden=hidden, adopted=adopted))
     return Difference(tuple(changes), unchanged)
+
+
+def is_as_wanted(want: Container, seen: SeenContainer, *, image: ImageFact | None) -> bool:
+    """Tell whether a container is what is wanted, bound, without a word about how it differs: as most are."""
+    full, have = _sides(want, seen, image=image)
+    return full == have
+
+
+def _sides(want: Container, seen: SeenContainer, *, image: ImageFact | None) -> tuple[Container, Container]:
+    """Give what is wanted, with what its image fills in where that is known, and what is seen, as comparable wholes."""
+    have = seen.spec
+    ours = (want.name, want.run, want.optional, want.after)
+    if (have.name, have.run, have.optional, have.after) != ours:
+        name, run, optional, after = ours
+        have = msgspec.structs.replace(have, name=name, run=run, optional=optional, after=after)
+    return (want if image is None or want.image != have.image else complete(want, image=image)), have
 
 
 def _only_what_was_said(new: object, old: object) -> tuple[object, object]:
@@ -202,7 +219,8 @@ def compare_file(want: File, seen: SeenPath, said: Said, *, sha256: str, secret:
 
 
 def _compare_modes(path: str, want: str, seen: str, said: Said) -> tuple[FieldChange, ...]:
-    return () if int(want, 8) == int(seen or "0", 8) else (said.change(path, old=seen, new=want),)
+    same = want == seen or int(want, 8) == int(seen or "0", 8)
+    return () if same else (said.change(path, old=seen, new=want),)
 
 
 def compare_marker(want: SandboxDesired, marker: Marker | None, *, files: tuple[str, ...]) -> tuple[FieldChange, ...]:

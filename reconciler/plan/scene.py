@@ -10,6 +10,7 @@ import msgspec
 from reconciler.model.desired import SandboxDesired
 from reconciler.model.observed import HostView
 from reconciler.model.plan import FieldChange
+from reconciler.model.resource import Container
 from reconciler.model.rule import Remedy
 from reconciler.plan.compare import Said, where_said
 from reconciler.plan.holdings import Holding
@@ -27,6 +28,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
         changed: the specs certainly changed since the last whole action.
         said: what is known of what was said, for naming where a difference comes from.
         files: those that are wanted in the sandbox's own folder.
+        containers: those that are wanted.
     """
 
     want: SandboxDesired
@@ -37,6 +39,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     changed: bool
     said: Said
     files: tuple[str, ...]
+    containers: tuple[Container, ...]
 
     def bindings_in(self, run: str) -> Mapping[str, str]:
         """Give the bindings with those of a run."""
@@ -65,4 +68,5 @@ def set_scene(
         changed=changed,
         said=Said(want.origins, changed or not known),
         files=own_files(want, base_dir=view.identity.base_dir, bindings=bindings),
+        containers=want.containers,
     )

@@ -16,12 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from reconciler.errors import StatusFolderError
-from reconciler.model.effect import Done, NotDone, Outcome, Unknown
-from reconciler.model.outcome import PassEnded
-from reconciler.model.plan import Plan, Step
-from reconciler.record.store import pretty
-from reconciler.record.whole import (
+from reconciler.disk.whole import (
     FILE_MODE,
     RESERVE_FILE,
     closing,
@@ -32,6 +27,11 @@ from reconciler.record.whole import (
     write_all,
     write_whole,
 )
+from reconciler.errors import StatusFolderError
+from reconciler.model.effect import Done, NotDone, Outcome, Unknown
+from reconciler.model.outcome import PassEnded
+from reconciler.model.plan import Plan, Step
+from reconciler.record.store import pretty
 
 PASSES = "passes"
 PLAN_FILE = "plan.json"

@@ -11,8 +11,8 @@ from datetime import datetime
 
 import msgspec
 
+from reconciler.disk.whole import FILE_MODE, failure, write_all
 from reconciler.errors import Locked, StatusFolderError
-from reconciler.record.whole import FILE_MODE, failure, write_all
 
 LOCK_NAME = ".lock"
 _TEXT_LIMIT_BYTES = 4096

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from reconciler.disk.whole import write_whole
 from reconciler.errors import PlanDamaged, ReconcilerError
 from reconciler.model.digest import canonical_json
 from reconciler.model.plan import PLAN_FORMAT, Plan
-from reconciler.record.whole import write_whole
 
 _SIZE_MAX_BYTES = 256 * 1024 * 1024
 _HINT = "make a new one: reconcile plan --out FILE"

@@ -13,11 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from reconciler.errors import StatusFolderError
-from reconciler.model.names import name_fault
-from reconciler.model.status import FleetStatus, HostStatus, SandboxStatus, Statuses
-from reconciler.record.lock import hold
-from reconciler.record.whole import (
+from reconciler.disk.whole import (
     FOLDER_MODE,
     Damaged,
     closing,
@@ -29,6 +25,10 @@ from reconciler.record.whole import (
     sweep,
     write_whole,
 )
+from reconciler.errors import StatusFolderError
+from reconciler.model.names import name_fault
+from reconciler.model.status import FleetStatus, HostStatus, SandboxStatus, Statuses
+from reconciler.record.lock import hold
 
 FLEET_FILE = "fleet.json"
 SANDBOXES = "sandboxes"

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from reconciler.record import journal, lock, store, whole
+from reconciler.disk import whole
+from reconciler.record import journal, lock, store
 
 _MODULES: tuple[Any, ...] = (journal, lock, store, whole)
 RESERVE_BYTES = 4096

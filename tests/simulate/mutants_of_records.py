@@ -86,7 +86,7 @@ MUTANTS = (
     Mutant(
         name="file-not-flushed",
         breaks="renames a status file into place without flushing its bytes",
-        parts={"reconciler.record.whole:write_whole": _unflushed("reconciler.record.whole")},
+        parts={"reconciler.disk.whole:write_whole": _unflushed("reconciler.disk.whole")},
         seed=17,
     ),
     Mutant(

@@ -129,3 +129,23 @@ def test_known_documents_need_neither_yaml_nor_the_models(specs: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(root)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.split("\n")[:2] == ["['web']", "[]"]
+
+
+def test_whoever_wants_less_is_given_less(specs: Path) -> None:
+    class Counted(msgspec.Struct):
+        sandboxes: msgspec.Raw
+
+    calls, lower = _lowering()
+    for _ in range(2):
+        counted = load_as(Counted, lower, specs)  # type: ignore[arg-type]  # same
+        assert msgspec.msgpack.decode(counted.sandboxes) == ["web"]
+    assert load_as(Names, lower, specs).sandboxes == ["web"]  # type: ignore[arg-type]  # same
+    assert len(calls) == 1
+
+
+def test_a_load_tells_how_far_it_is_and_a_remembered_one_does_not(specs: Path) -> None:
+    _, lower = _lowering()
+    told: list[tuple[str, int, int]] = []
+    for _ in range(2):
+        load_as(Names, lower, specs, tell=lambda *heard: told.append(heard))  # type: ignore[arg-type]  # same
+    assert told == [("reading", 0, 3), ("reading", 1, 3), ("reading", 2, 3), ("checking", 0, 1)]

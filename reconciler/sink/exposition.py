@@ -1,0 +1,106 @@
+"""Write figures in the text format that Prometheus' node exporter reads from its textfile folder. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from reconciler.sink.figures import Figures
+
+
+class _Gauge(msgspec.Struct, frozen=True):
+    """Describe one metric; its samples are values with the labels that come after the fleet's."""
+
+    name: str
+    meaning: str
+    samples: tuple[tuple[dict[str, str], float | None], ...]
+
+
+def render(figures: Figures, *, fleet: str) -> str:
+    """Give the text of one `.prom` file. A gauge without a sample is left out, and so is what was not measured.
+
+    Every sample has the label `fleet`: one node exporter may read the files of several, and two of one name and
+    labels would cost it all of them.
+    """
+    return "".join(_text(gauge, fleet) for gauge in _gauges(figures))
+
+
+def escaped(text: str) -> str:
+    """Write text as it stands between the quotes of a label's value."""
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+def _gauges(figures: Figures) -> Iterator[_Gauge]:
+    last = None if figures.last_pass is None else figures.last_pass.timestamp()
+    yield _Gauge("last_pass_timestamp_seconds", "When the newest telemetry was collected.", (({}, last),))
+    yield from _of_hosts(figures)
+    yield from _of_sandboxes(figures)
+
+
+def _of_hosts(figures: Figures) -> Iterator[_Gauge]:
+    hosts = [({"host": name}, host) for name, host in figures.hosts.items()]
+    yield _Gauge(
+        "host_look_timestamp_seconds",
+        "When the host was last looked at.",
+        tuple((labels, host.collected_at.timestamp()) for labels, host in hosts),
+    )
+    yield _Gauge("host_load1", "Load of the host, 1 minute.", tuple((labels, host.load_1) for labels, host in hosts))
+    yield _Gauge(
+        "host_memory_available_bytes",
+        "Memory that the host has available.",
+        tuple((labels, host.memory_available_bytes) for labels, host in hosts),
+    )
+    yield _Gauge(
+        "host_disk_available_bytes",
+        "What may still be written to the file system of the root, of the base folder, of the engine's data.",
+        tuple(
+            ({**labels, "filesystem": place}, size)
+            for labels, host in hosts
+            for place, size in host.disk_available_bytes.items()
+        ),
+    )
+    yield _Gauge(
+        "host_stale_objects",
+        "Things on the host that nobody may need any more, by kind.",
+        tuple(({**labels, "kind": kind}, count) for labels, host in hosts for kind, count in host.stale.items()),
+    )
+
+
+def _of_sandboxes(figures: Figures) -> Iterator[_Gauge]:
+    sandboxes = [
+        ({"host": one.host, "sandbox": one.sandbox, "profile": one.profile or ""}, one) for one in figures.sandboxes
+    ]
+    yield _Gauge(
+        "sandbox_provision_timestamp_seconds",
+        "When the sandbox was last provisioned.",
+        tuple((labels, one.collected_at.timestamp()) for labels, one in sandboxes),
+    )
+    yield _Gauge(
+        "sandbox_provision_memory_available_change_bytes",
+        "Memory available on the host after the last provision of the sandbox, minus before.",
+        tuple((labels, one.memory_available_change_bytes) for labels, one in sandboxes),
+    )
+    yield _Gauge(
+        "sandbox_provision_disk_used_change_bytes",
+        "Disk used on the host after the last provision of the sandbox, minus before.",
+        tuple((labels, one.disk_used_change_bytes) for labels, one in sandboxes),
+    )
+
+
+def _text(gauge: _Gauge, fleet: str) -> str:
+    name = f"reconciler_{gauge.name}"
+    lines = [
+        f"{name}{{{_labels({'fleet': fleet, **labels})}}} {_number(value)}\n"
+        for labels, value in gauge.samples
+        if value is not None
+    ]
+    return "".join([f"# HELP {name} {gauge.meaning}\n", f"# TYPE {name} gauge\n", *lines]) if lines else ""
+
+
+def _labels(labels: dict[str, str]) -> str:
+    return ",".join(f'{name}="{escaped(text)}"' for name, text in labels.items())
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(float(value))
