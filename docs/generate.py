@@ -10,11 +10,14 @@ import json
 import os
 import re
 import sys
+import textwrap
 import types
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
+import msgspec
 import typer.main
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
@@ -23,6 +26,8 @@ from pydantic.fields import FieldInfo
 from reconciler.cli.app import app
 from reconciler.model.resource import Container, Directory, File
 from reconciler.model.rule import Remedy, rules
+from reconciler.model.telemetry import Envelope
+from reconciler.record.meanings import meanings_of, nouns_in, summary_of
 from reconciler.spec import (
     addresses,
     container,
@@ -212,6 +217,42 @@ def _below(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
         yield from (one for one in _models(hint) if one not in _LATER)
 
 
+# The plain types of what is written as JSON.
+_JSON: Final[dict[Any, str]] = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    datetime: "date and time",
+    type(None): "`null`",
+}
+
+
+def struct_table(name: str) -> str:
+    """Say what a noun of the telemetry is, and write the table of its fields."""
+    noun = next(one for one in nouns_in(Envelope) if one.__name__ == name)
+    meanings = meanings_of(noun)
+    lines = [textwrap.fill(summary_of(noun), WIDTH), "", "| field | type | unit | meaning |", "|---|---|---|---|"]
+    for field in msgspec.structs.fields(noun):
+        meaning = meanings[field.name]
+        cells = (f"`{field.encode_name}`", _json_type(field.type), meaning.unit, meaning.text)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _json_type(hint: Any) -> str:
+    """Say a type of JSON as a reader would."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_json_type(one) for one in arguments)
+    if origin is Literal:
+        return " or ".join(f"`{choice}`" for choice in arguments)
+    if origin is tuple:
+        return f"list of {_json_type(arguments[0])}"
+    if origin is dict:
+        return f"{_json_type(arguments[0])} → {_json_type(arguments[1])}"
+    return _JSON.get(hint) or f"[{hint.__name__}](#{hint.__name__.lower()})"
+
+
 _CHANGING: Final = (
     ("containers", Container, container.Container),
     ("files", File, sandbox.File),
@@ -251,6 +292,7 @@ _PARTS: Final[dict[str, Callable[[str], str]]] = {
     "fields": field_tables,
     "metadata": metadata_table,
     "cost": cost_table,
+    "struct": struct_table,
     "commands": command_pages,
 }
 

@@ -77,7 +77,7 @@ def ssh_failure(error: BaseException, access: HostAccess) -> ConnectFailed:
             hint="find out who changed the key; if it was you, put the new one into spec.ssh.hostKey and commit it",
         )
     if isinstance(error, asyncssh.PermissionDenied):
-        tried = access.identity_file or "the keys of the SSH agent"
+        tried = "the keys of the SSH agent" if access.identity_file is None else "the key of spec.ssh.identityFile"
         return ConnectFailed(
             f"host {name}: sshd does not let user {access.user} in with {tried}",
             code="E_SSH_LOGIN",

@@ -11,7 +11,13 @@ import msgspec
 
 
 class Pressure(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold pressure stall information: the share of the last 10 s in which some, or all, tasks waited."""
+    """Hold pressure stall information: the share of the last 10 s in which some, or all, tasks waited.
+
+    Attributes:
+        some_avg10_percent: share in which at least one task waited.
+        full_avg10_percent: share in which all tasks that had something to do waited; None where the kernel does not
+            tell it.
+    """
 
     some_avg10_percent: float
     full_avg10_percent: float | None
@@ -22,7 +28,9 @@ class DiskUse(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         path: the path measured; the nearest existing parent where the one asked for is not there yet.
+        total_bytes: the size of the filesystem.
         available_bytes: what an unprivileged user may still write.
+        inodes_total: files that it has room for; inodes_free: those that can still be made.
     """
 
     path: str
@@ -33,7 +41,11 @@ class DiskUse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Disks(msgspec.Struct, frozen=True, kw_only=True):
-    """Measure the three filesystems that matter: the root, ours, and the engine's."""
+    """Measure the three filesystems that matter: the root, ours, and the engine's.
+
+    Attributes:
+        root: that of `/`; base_dir: that of the host's baseDir; docker_root: that of the engine's data.
+    """
 
     root: DiskUse | None
     base_dir: DiskUse | None
@@ -55,7 +67,16 @@ class SandboxUse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gpu(msgspec.Struct, frozen=True, kw_only=True):
-    """Describe one GPU as the driver's own tool reports it."""
+    """Describe one GPU as the driver's own tool reports it.
+
+    Attributes:
+        index: its number on the host, by which the tool knows it.
+        name: its model.
+        memory_total_bytes: the card's own memory; memory_used_bytes: what of it is in use, by whomever.
+        utilisation_percent: share of the tool's last interval in which it computed something.
+        driver: the driver's version.
+        cuda: the newest CUDA that the driver offers; None where the tool does not name it.
+    """
 
     index: int
     name: str
@@ -67,7 +88,13 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DockerDisk(msgspec.Struct, frozen=True, kw_only=True):
-    """Sum what the engine stores."""
+    """Sum what the engine stores.
+
+    Attributes:
+        images_bytes: the layers of all images, each once.
+        containers_bytes: what containers wrote into their own layer.
+        volumes_bytes: what is in volumes; build_cache_bytes: what builds keep for the next one.
+    """
 
     images_bytes: int | None
     containers_bytes: int | None
@@ -79,11 +106,23 @@ class HostSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Hold one complete look at a host.
 
     Attributes:
+        host: its name in the specs.
         collected_at: the controller's clock when the look ended.
         boot_id: the kernel's id of this boot; counters of two boots are never compared.
+        uptime_s: time since it booted.
         clock_epoch_s: the host's own clock, for telling its skew.
+        load_1, load_5, load_15: tasks that run, or wait for a CPU or a disk: the mean of so many minutes.
+        cpu_count: CPUs in use by the kernel.
         cpu_percent: busy share of all CPUs between the two looks, 0..100; None with one look only.
+        memory_total_bytes: what the kernel has to give.
+        memory_available_bytes: what programs may still take without swapping, as the kernel estimates it.
+        swap_total_bytes: all swap space; swap_free_bytes: what of it is not used.
+        pressure_cpu, pressure_memory, pressure_io: how much tasks wait for it; None on a kernel that does not tell.
+        disks: how full they are.
+        containers_running: on the whole engine, whoever made them; containers_total: the same, whatever their state.
         sandboxes: by full 64-hex container id.
+        gpus: None where they were not asked for, or there is no tool that tells.
+        docker_disk: None where the engine was not asked; only `inspect host` asks, since it may take long.
         missing: dotted field -> why it is None.
     """
 

@@ -36,6 +36,9 @@ class SandboxInventory(msgspec.Struct, frozen=True, kw_only=True):
     """Hold what one host holds of sandboxes, and of what looks like some.
 
     Attributes:
+        host: its name in the specs.
+        collected_at: when it was looked at, by the controller's clock.
+        found: sandboxes of this fleet, those that are gone too, and what a legacy pattern or root shows.
         unread: folders that were to be listed and could not be: what is in them is not known.
     """
 
@@ -49,6 +52,7 @@ class StaleCandidate(msgspec.Struct, frozen=True, kw_only=True):
     """Say of one thing that it may be stale, and why.
 
     Attributes:
+        host: where it is, by its name in the specs.
         found: what it is.
         kind: the class of it that speaks for its end.
         suggestion: `reap` for what is provably ours and old enough, `ignore` for what is too young, `inspect` for the

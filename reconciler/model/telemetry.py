@@ -20,6 +20,11 @@ class IntrospectionReport(msgspec.Struct, frozen=True, kw_only=True):
     """Hold what a look at one host told: its counters, what it holds, what of that is stale, and what a change did.
 
     Attributes:
+        host: its name in the specs.
+        collected_at: by the controller's clock.
+        snapshot: its counters; None where it did not tell them.
+        inventory: what it holds.
+        stale: what of that may be stale.
         provision: what bringing the sandbox up did to the host; teardown: what taking it away did.
     """
 
@@ -38,6 +43,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         schema_version: of everything inside; a reader refuses what it does not know.
         id: of this envelope, the same whenever it is sent again, so that a receiver can tell a repeat.
+        event: what it tells of.
+        host: by its name in the specs.
         sandbox_id: `<fleet>/<sandbox>`, or None for what is about the host alone.
         profile_id: the sandbox's profile, or None.
         collected_at: by the controller's clock.

@@ -186,6 +186,7 @@ async def test_a_real_host_is_seen_by_an_ordinary_user_over_ssh(busy: tuple[LabH
     assert late is not None
     assert late > early > 0
     assert (two.sandboxes[burns].memory_current_bytes or 0) > 0
+    assert two.sandboxes[burns].network_bytes is not None
     assert two.disks.docker_root is not None
     assert (counted.containers_running, counted.containers_total) == (1, 2)
     assert counted.docker_disk is not None

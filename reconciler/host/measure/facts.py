@@ -290,6 +290,7 @@ def _sandboxes(raw: RawCounters, asked: Iterable[str], missing: dict[str, str]) 
             cpu_ns[full_id] = int(lines[0])
         else:
             memory[full_id] = int(lines[0])
+    network = _network_bytes(raw)
     sandboxes = {}
     for full_id in asked:
         if full_id not in cpu_ns and full_id not in memory:
@@ -298,8 +299,25 @@ def _sandboxes(raw: RawCounters, asked: Iterable[str], missing: dict[str, str]) 
         for field, values in (("cpu_usage_ns", cpu_ns), ("memory_current_bytes", memory)):
             if full_id not in values:
                 missing[f"sandboxes.{full_id}.{field}"] = "its control group has no such counter"
-        sandboxes[full_id] = SandboxUse(cpu_usage_ns=cpu_ns.get(full_id), memory_current_bytes=memory.get(full_id))
+        if full_id not in network:
+            missing[f"sandboxes.{full_id}.network_bytes"] = "no interface of its own could be read"
+        sandboxes[full_id] = SandboxUse(
+            cpu_usage_ns=cpu_ns.get(full_id),
+            memory_current_bytes=memory.get(full_id),
+            network_bytes=network.get(full_id),
+        )
     return sandboxes
+
+
+def _network_bytes(raw: RawCounters) -> dict[str, int]:
+    """Sum by container what its interfaces received and sent; the ninth number of a line counts what was sent."""
+    found: dict[str, int] = {}
+    for line in raw.words.get("pid", []):
+        full_id, _, pid = line.partition(" ")
+        numbers = [text.partition(":")[2].split() for text in raw.files.get(f"/proc/{pid}/net/dev", [])]
+        if numbers:
+            found[full_id] = sum(int(one[0]) + int(one[8]) for one in numbers)
+    return found
 
 
 def _gpus(raw: RawCounters, missing: dict[str, str]) -> tuple[Gpu, ...] | None:

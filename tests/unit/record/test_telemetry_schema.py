@@ -212,3 +212,8 @@ def test_what_a_docstring_says_of_a_field_reaches_it(noun: type[msgspec.Struct])
     assert {name for names in said for name in names.split(", ")} <= {
         name for name, meaning in meanings_of(noun).items() if meaning.text
     }
+
+
+@pytest.mark.parametrize("noun", nouns_in(Envelope), ids=lambda one: one.__name__)
+def test_every_field_is_explained(noun: type[msgspec.Struct]) -> None:
+    assert [name for name, meaning in meanings_of(noun).items() if not meaning.text] == []
