@@ -5,9 +5,11 @@ from __future__ import annotations
 from reconciler.load.documents import Documents, HostDocument
 from reconciler.load.lower_sandbox import lower_sandbox
 from reconciler.model.access import LOCAL, HostAccess
-from reconciler.model.desired import Admission, Desired, HostDesired, Limits, Reap, Registry, Suspend
+from reconciler.model.desired import Admission, Desired, HostDesired, Limits, Reap, Registry, SinkDesired, Suspend
 from reconciler.spec.fields import Suspension
-from reconciler.spec.fleet import FleetSpec
+from reconciler.spec.fleet import FleetSpec, Sink
+
+_HUB_PATH = "progress/"
 
 
 def lower(documents: Documents) -> Desired:
@@ -37,6 +39,7 @@ def lower(documents: Documents) -> Desired:
             Registry(host=item.host, username=item.username, password=item.password) for item in spec.registries
         ),
         secrets={name: source.file for name, source in sorted(spec.secrets.items())},
+        telemetry=tuple(_sink(sink, fleet=fleet.name) for sink in spec.telemetry.sinks),
     )
 
 
@@ -64,6 +67,20 @@ def _reap(spec: FleetSpec) -> Reap:
         idle_after_s=spec.reap.idle_after,
         legacy_patterns=spec.reap.legacy_patterns,
         legacy_roots=spec.reap.legacy_roots,
+    )
+
+
+def _sink(sink: Sink, *, fleet: str) -> SinkDesired:
+    return SinkDesired(
+        type=sink.type,
+        name=sink.called,
+        url=sink.url or "",
+        workstream=sink.workstream or fleet,
+        path=_HUB_PATH if sink.path is None else sink.path,
+        token=sink.token,
+        fields=sink.fields,
+        folder=sink.folder or "",
+        options=sink.options,
     )
 
 

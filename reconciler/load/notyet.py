@@ -29,7 +29,6 @@ def _in_fleet(fleet: FleetDocument, raw: RawDocument) -> Iterator[Problem]:
     spec = fleet.spec
     rows: list[tuple[bool, tuple[str, ...]]] = [
         (spec.policy.require_signed_commits, ("policy", "requireSignedCommits")),
-        (bool(spec.telemetry.sinks), ("telemetry", "sinks")),
         (bool(spec.alerts), ("alerts",)),
     ]
     for wanted, path in rows:

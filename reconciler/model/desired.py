@@ -139,6 +139,27 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
     password: Text
 
 
+class SinkDesired(msgspec.Struct, frozen=True, kw_only=True):
+    """Send telemetry to one place; what is secret stays symbolic until it is sent.
+
+    Attributes:
+        type: `file`, `stateHub`, `prometheus`, or the name of an entry point of another package.
+        url, workstream, path, token, fields: of a stateHub.
+        folder: of prometheus.
+        options: of what another package brings.
+    """
+
+    type: str
+    name: str
+    url: str = ""
+    workstream: str = ""
+    path: str = ""
+    token: Text | None = None
+    fields: dict[str, str] = {}
+    folder: str = ""
+    options: dict[str, Text] = {}
+
+
 class Desired(msgspec.Struct, frozen=True, kw_only=True):
     """Hold one fleet as the specs say it should be.
 
@@ -146,6 +167,7 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
         fleet: its name.
         digest: of every byte that was read, so that a saved plan knows its specs.
         secrets: name of each secret to the file that holds it; the values are nowhere in here.
+        telemetry: where it is sent after each pass.
     """
 
     fleet: str
@@ -156,3 +178,4 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
     reap: Reap = Reap()
     registries: tuple[Registry, ...] = ()
     secrets: dict[str, str] = {}
+    telemetry: tuple[SinkDesired, ...] = ()

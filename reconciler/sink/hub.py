@@ -29,7 +29,15 @@ ANSWER_SHOWN = 200
 
 _ANSWER_READ_BYTES = 4096
 _ANSWER_READ_S = 0.5
-_TRY_AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+# Who may not come in today may tomorrow: a token that ran out must not cost what nobody has read.
+_TRY_AGAIN = frozenset(
+    {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    }
+)
 _HEADER_VALUE = re.compile(r"[!-~]+(?: [!-~]+)*")
 
 

@@ -13,6 +13,7 @@ from reconciler.spec.leaf import Bool, Duration, DurationOrZero, Percent, Secret
 from reconciler.spec.names import Reference, SecretName
 from reconciler.spec.paths import AbsolutePath, SecretFile
 from reconciler.spec.refusal import refuse
+from reconciler.spec.sink import SinkOption, UrlPath, in_private, of_types, sink_name, sink_type, without_literals
 
 
 class Limits(Fields):
@@ -104,17 +105,58 @@ class Registry(Fields):
 
 
 class Sink(Fields):
-    """Send telemetry to one place."""
+    """Send telemetry to one place. Fields that another type has are refused."""
 
-    type: Annotated[Literal["file", "stateHub"], BeforeValidator(choice_text)] = Field(description="The kind of place.")
-    url: Url | None = Field(default=None, description="Where a stateHub is.")
-    token: SecretText | None = Field(default=None, description="What a stateHub wants to see.")
+    type: Annotated[str, BeforeValidator(sink_type)] = Field(
+        description="`file`, `stateHub`, `prometheus`, or the name of an entry point of another package."
+    )
+    name: Annotated[str, BeforeValidator(sink_name)] | None = Field(
+        default=None, description="What messages and its spool call it; its type where it is left out."
+    )
+    url: Annotated[Url | None, of_types("stateHub", required=True)] = Field(
+        default=None, validate_default=True, description="Where a stateHub is; required there."
+    )
+    workstream: Annotated[Text | None, of_types("stateHub")] = Field(
+        default=None, description="What a stateHub files reports under; the fleet's name where it is left out."
+    )
+    token: Annotated[SecretText | None, of_types("stateHub"), AfterValidator(in_private)] = Field(
+        default=None, description="What a stateHub wants to see."
+    )
+    path: Annotated[UrlPath | None, of_types("stateHub")] = Field(
+        default=None, description="Where a stateHub takes reports, below `url`; `progress/` where it is left out."
+    )
+    fields: Annotated[dict[Text, Text], of_types("stateHub")] = Field(
+        default_factory=dict, description="More keys of what a stateHub is sent."
+    )
+    folder: Annotated[AbsolutePath | None, of_types("prometheus", required=True)] = Field(
+        default=None,
+        validate_default=True,
+        description="Where a node exporter of this machine reads textfiles; required for prometheus.",
+    )
+    options: Annotated[dict[Text, SinkOption], of_types(None), AfterValidator(without_literals)] = Field(
+        default_factory=dict, description="What a sink of another package is told: text, or references to secrets."
+    )
+
+    @property
+    def called(self) -> str:
+        """Give its name."""
+        return self.name or self.type
+
+
+def _one_name_each(sinks: tuple[Sink, ...]) -> tuple[Sink, ...]:
+    names = [sink.called for sink in sinks]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise refuse("E_DUPLICATE", "two sinks are called {got}", got=twice, hint="give each a name of its own: name: …")
+    return sinks
 
 
 class Telemetry(Fields):
     """Say where telemetry goes."""
 
-    sinks: tuple[Sink, ...] = Field(default=(), description="Not in this version: refused.")
+    sinks: Annotated[tuple[Sink, ...], AfterValidator(_one_name_each)] = Field(
+        default=(), description="Each is sent what every apply, destroy, adopt and reap measured."
+    )
 
 
 class Alert(Fields):
@@ -145,7 +187,7 @@ class FleetSpec(Fields):
         default=(), description="Registries that pulls log in to."
     )
     telemetry: Telemetry = Field(
-        default=Telemetry(), description="Where telemetry goes. `sinks` is not in this version: refused."
+        default=Telemetry(), description="Where telemetry is sent after each pass."
     )
     alerts: tuple[Alert, ...] = Field(default=(), description="Webhooks to call. Not in this version: refused.")
 
