@@ -25,6 +25,7 @@ from reconciler.plan import PlanRequest, plan, stale_reads
 from reconciler.record.cut import remember_cut
 from reconciler.record.fold import fold, records_of
 from reconciler.record.journal import Journal
+from reconciler.record.removals import removals_in
 from reconciler.record.store import Loaded, StatusStore
 
 if TYPE_CHECKING:
@@ -165,10 +166,17 @@ async def apply_pass(question: PassAsked, setting: Setting, *, saved: Plan | Non
                 prospect = await look_and_plan()
                 if _still_good(made, prospect.plan, was_saved=False).refused:
                     raise refusal(prospect.plan)
+            looks = (planned.observed, prospect.sighting.observed)
             journal = None if answer is Answer.NO else _begin_journal(held, store.folder, made, clock)
             ended = None if journal is None else await _carry_out(made, question, prospect.sighting, setting, journal)
             return await _record(
-                planned, ended, question=question, setting=setting, sighting=prospect.sighting, journal=journal
+                planned,
+                ended,
+                question=question,
+                setting=setting,
+                sighting=prospect.sighting,
+                looks=looks if looks[0] is not looks[1] else looks[:1],
+                journal=journal,
             )
         finally:
             await prospect.sighting.close()
@@ -181,9 +189,10 @@ async def _record(
     question: PassAsked,
     setting: Setting,
     sighting: Sighting,
+    looks: tuple[Observed, ...],
     journal: Journal | None,
 ) -> Passed:
-    """Ask who is ready, and write what was seen and done."""
+    """Ask who is ready, and write what was seen and done; `looks` are those that the plan rests on."""
     from reconciler.apply.waiting import unless_cancelled  # noqa: PLC0415  # a plan carries nothing out
 
     clock, interrupt, desired = setting.clock, setting.interrupt, question.desired
@@ -204,6 +213,9 @@ async def _record(
     told = with_readiness(planned.plan, ended, asked, asked_at=asked_at, now=clock.now())
     if journal is not None:
         journal.make_room()
+    if ended is not None:
+        known = records_of(planned.statuses)
+        setting.store.keep_removals(removals_in(planned.plan, ended, looks, desired=desired, records=known))
     setting.store.save(fold(planned.statuses, planned.plan, seen, told, clock.now(), desired=desired))
     if journal is not None and ended is not None:
         journal.finish(ended)

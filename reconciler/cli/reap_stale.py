@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -21,9 +21,14 @@ from reconciler.cli.options import (
     Specs,
     Status,
     Yes,
+    file,
     span_s,
 )
+from reconciler.cli.verify_removal import verify_removal
 from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    from reconciler.model.desired import Desired
 
 
 def reap_stale(
@@ -45,6 +50,12 @@ def reap_stale(
             help="Remove what was stopped once this is over, with 0 at once; else reap.grace counts.",
         ),
     ] = None,
+    verify: Annotated[
+        Path | None,
+        typer.Option(
+            "--verify", metavar="RECORD", parser=file, help="Check a record of a removal again, and do nothing."
+        ),
+    ] = None,
     specs: Specs = SPECS,
     status: Status = STATUS,
     on: On = None,
@@ -60,6 +71,8 @@ def reap_stale(
     its ttl ends at once, and records of what is gone are forgotten. Everything is read twice. `inspect stale` shows
     more: what nobody can prove to be ours is never touched here.
     """
+    if verify is not None:
+        return verify_removal(verify)
     if apply and dry_run:
         raise UsageError("--apply and --dry-run: give one of the two")
     from reconciler.cli import exits
@@ -72,14 +85,24 @@ def reap_stale(
     for _ in range(2 if apply and grace == 0 else 1):
         ground = lay_ground(specs, status)
         selection = select_on(ground, names=None, on=on, exclude=None)
-        question = msgspec.structs.replace(
-            question_of(ground, selection, removals_allowed=allow_destroy, accepted=accept_revision),
-            planner=functools.partial(plan_reaping, older_than_s=older_than, grace_s=grace),
-            reads_twice=True,
-        )
+        asked = question_of(ground, selection, removals_allowed=allow_destroy, accepted=accept_revision)
+        desired = _reaping(asked.desired, older_than_s=older_than, grace_s=grace)
+        question = msgspec.structs.replace(asked, desired=desired, planner=plan_reaping, reads_twice=True)
         if not apply:
             return show(ground, question, Output.TABLE, json_lines=json_lines)
         status_of = carry(ground, question, Manner(yes=yes, json_lines=json_lines, lock_timeout_s=lock_timeout))
         if status_of != exits.FINE:
             break
     return status_of
+
+
+def _reaping(desired: Desired, *, older_than_s: int | None, grace_s: int | None) -> Desired:
+    """Let orphans go as the command line says, and as the Fleet does where that says nothing."""
+    said = desired.reap
+    reap = msgspec.structs.replace(
+        said,
+        mode="apply",
+        older_than_s=said.older_than_s if older_than_s is None else older_than_s,
+        grace_s=said.grace_s if grace_s is None else grace_s,
+    )
+    return msgspec.structs.replace(desired, reap=reap)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from reconciler.model.desired import Desired
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Action, Bucket, Held, Plan
@@ -18,35 +16,14 @@ _STALE = frozenset({Bucket.ORPHAN, Bucket.ZOMBIE, Bucket.EXPIRED, Bucket.AD_HOC}
 _TOLD = frozenset({Bucket.ORPHAN, Bucket.UNKNOWN})
 
 
-def plan_reaping(
-    desired: Desired,
-    observed: Observed,
-    records: Records,
-    request: PlanRequest,
-    *,
-    older_than_s: int | None = None,
-    grace_s: int | None = None,
-) -> Plan:
+def plan_reaping(desired: Desired, observed: Observed, records: Records, request: PlanRequest) -> Plan:
     """Plan to end orphans that are old enough, what is past its ttl, and records of what is gone.
 
-    The classes are those of every plan, with `reap.mode: apply`; the budget and the other guards hold as they do there.
-    A second copy of what the specs want on another host is left: a person has to say which of the two is in use.
-
-    Args:
-        desired: whose `reap` counts where nothing else is said here.
-        observed: as for a plan.
-        records: as for a plan.
-        request: as for a plan.
-        older_than_s: instead of `reap.olderThan`.
-        grace_s: instead of `reap.grace`; with 0, the next plan removes what this one stops.
+    The classes are those of every plan; the budget and the other guards hold as they do there. Orphans are meant only
+    with `reap.mode: apply`. A second copy of what the specs want on another host is left: a person has to say which of
+    the two is in use.
     """
-    reap = msgspec.structs.replace(
-        desired.reap,
-        mode="apply",
-        older_than_s=desired.reap.older_than_s if older_than_s is None else older_than_s,
-        grace_s=desired.reap.grace_s if grace_s is None else grace_s,
-    )
-    world = lay_out(msgspec.structs.replace(desired, reap=reap), observed, records, request)
+    world = lay_out(desired, observed, records, request)
     verdicts = [classify(world, place) for place in world.places() if _is_meant(world, place)]
     actions = [one for one in verdicts if isinstance(one, Action) and one.bucket in _STALE]
     held = tuple(one for one in verdicts if isinstance(one, Held) and one.bucket in _TOLD)

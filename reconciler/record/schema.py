@@ -9,6 +9,7 @@ import msgspec
 
 from reconciler.model.delta import ProvisionDelta
 from reconciler.model.plan import Plan
+from reconciler.model.removal import RemovalRecord
 from reconciler.model.snapshot import HostSnapshot
 from reconciler.model.stale import SandboxInventory, StaleCandidate
 from reconciler.model.status import FleetStatus, HostStatus, SandboxStatus
@@ -21,6 +22,7 @@ _NOUNS: dict[str, tuple[type[msgspec.Struct], str]] = {
     "status-sandbox.json": (SandboxStatus, "status/sandboxes/<sandbox>.json"),
     "status-host.json": (HostStatus, "status/hosts/<host>.json"),
     "status-fleet.json": (FleetStatus, "status/fleet.json"),
+    "status-removal.json": (RemovalRecord, "status/removals/<pass>.<host>.<sandbox>.json"),
     "plan.json": (Plan, "status/passes/<pass>/plan.json, and what plan --out writes"),
     "telemetry-envelope.json": (Envelope, "telemetry: one envelope"),
     "telemetry-host-snapshot.json": (HostSnapshot, "telemetry: what a host measures"),

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,12 +27,15 @@ from reconciler.disk.whole import (
 )
 from reconciler.errors import StatusFolderError
 from reconciler.model.names import name_fault
+from reconciler.model.removal import RemovalRecord
 from reconciler.model.status import FleetStatus, HostStatus, SandboxStatus, Statuses
 from reconciler.record.lock import hold
 
 FLEET_FILE = "fleet.json"
 SANDBOXES = "sandboxes"
 HOSTS = "hosts"
+REMOVALS = "removals"
+REMOVALS_KEPT = 5000
 SUFFIX = ".json"
 
 Noun = TypeVar("Noun", FleetStatus, SandboxStatus, HostStatus)
@@ -133,6 +136,28 @@ class StatusStore:
         except OSError as error:
             raise failure(f"the status folder {self.folder} could not be written", error) from error
         self._known = wanted
+
+    def keep_removals(self, removals: Iterable[RemovalRecord]) -> None:
+        """Write the records of a pass's removals, and drop the oldest of too many. Only while locked.
+
+        Raises:
+            StatusFolderError: one could not be written.
+        """
+        wanted = {f"{one.pass_id}.{one.host}.{one.sandbox}{SUFFIX}": one for one in removals}
+        if not wanted:
+            return
+        try:
+            with self._opened() as root, contextlib.ExitStack() as stack:
+                folder = closing(stack, make_folder(REMOVALS, inside=root))
+                for name, record in wanted.items():
+                    text = msgspec.json.format(msgspec.json.encode(record), indent=2)
+                    write_whole(name, text + b"\n", folder=folder)
+                # A pass's id begins with its time.
+                for name in names_in(folder)[:-REMOVALS_KEPT]:
+                    os.unlink(name, dir_fd=folder)
+                os.fsync(folder)
+        except OSError as error:
+            raise failure(f"the status folder {self.folder} could not be written", error) from error
 
     def _save_group(self, root: int, group: str, wanted: dict[str, bytes]) -> None:
         with contextlib.ExitStack() as stack:

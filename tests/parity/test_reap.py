@@ -60,3 +60,17 @@ def test_nothing_else_of_the_fleet_is_touched_by_reaping(orphaned: Driver, alpha
     orphaned.run("reap-stale", "--apply", "--older-than", "0", "--grace", "0", "--yes").expect(0)
     assert alpha.docker("inspect", "--format", "{{.State.Running}}", name_of(orphaned, "kept")).strip() == "false"
     assert [name for name in orphaned.containers(alpha) if "new" in name] == []
+
+
+def test_every_removal_leaves_a_record_that_can_be_checked_again_offline(orphaned: Driver, alpha: LabHost) -> None:
+    full_id = alpha.docker("inspect", "--format", "{{.Id}}", name_of(orphaned, "lost")).strip()
+    orphaned.run("reap-stale", "--apply", "--older-than", "0", "--grace", "0", "--yes").expect(0)
+    buried, removed = sorted((orphaned.status / "removals").glob("*.lost.json"))
+    for record in (buried, removed):
+        told = orphaned.run("reap-stale", "--verify", record).expect(0).stdout
+        assert told.startswith("holds: sandbox/lost on alpha")
+        assert full_id in record.read_text()
+        assert record.stat().st_mode & 0o077 == 0
+    forged = removed.with_name("forged.json")
+    forged.write_text(removed.read_text().replace(full_id, "0" * 64))
+    assert "does not hold" in orphaned.run("reap-stale", "--verify", forged).expect(1).stdout

@@ -1,0 +1,130 @@
+"""Hold the record of one removal: what was seen, why it could go, what was done; it can be checked again offline."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from reconciler.model.marker import Marker
+from reconciler.model.plan import Bucket, Verb
+
+REMOVAL_FORMAT = "reconciler-removal/1"
+
+
+class ContainerEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what proves whose a container is.
+
+    Attributes:
+        full_id: 64 hex digits.
+        name: Docker's name.
+        image_id: `sha256:…` of the image that it ran.
+        created_at: by the host's clock.
+        state: what it did, such as `running` or `exited`.
+        labels: ours alone; no others, and no environment.
+        image_is_clean: its image hands no label of ours down; None where the image could not be read.
+    """
+
+    full_id: str
+    name: str
+    image_id: str
+    created_at: datetime
+    state: str
+    labels: dict[str, str]
+    image_is_clean: bool | None
+
+
+class NetworkEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what proves whose a network is.
+
+    Attributes:
+        id: 64 hex digits.
+        name: Docker's name.
+        labels: ours alone.
+    """
+
+    id: str
+    name: str
+    labels: dict[str, str]
+
+
+class LookEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what one look at the host showed of the sandbox.
+
+    Attributes:
+        observed_at: by the controller's clock; host_clock_epoch_s: by the host's.
+        host_id: of the machine that answered.
+        folder: the sandbox's own folder on the host.
+        containers: those under names of the sandbox.
+        networks: those under names of the sandbox.
+        marker: the sandbox's, as it lay in that folder; None where there was none that can be trusted.
+    """
+
+    observed_at: datetime
+    host_clock_epoch_s: float
+    host_id: str | None
+    folder: str
+    containers: tuple[ContainerEvidence, ...] = ()
+    networks: tuple[NetworkEvidence, ...] = ()
+    marker: Marker | None = None
+
+
+class Touched(msgspec.Struct, frozen=True, kw_only=True):
+    """Say what became of one step.
+
+    Attributes:
+        title: what it was to do, in words.
+        effect: its kind, such as `remove_container`.
+        target: the full id of the container or network, or the path, that it was about.
+        outcome: what is known of it.
+        at: when it ended, by the controller's clock.
+    """
+
+    title: str
+    effect: str
+    target: str
+    outcome: Literal["done", "not done", "unknown"]
+    at: datetime
+
+
+class RemovalRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Describe `status/removals/<pass>.<host>.<sandbox>.json`.
+
+    Attributes:
+        fleet: whose it was.
+        sandbox: its name.
+        uid: 8 hex digits that fleet and sandbox derive.
+        host: by its name in the specs.
+        pass_id: of the pass that did it.
+        by: who ran the pass.
+        at: when the pass ended, by the controller's clock.
+        verb: what was done.
+        bucket: the class that it fell into.
+        cause: why it could go, in words.
+        recorded: our records knew it; wanted: a spec wanted it, and its ttl was over or a person named it.
+        older_than_s: what `reap.olderThan` was; it bounds the age of orphans alone.
+        looks: what was seen before anything was done, the last right before.
+        touched: the steps that were tried, in order.
+        end: what it came to.
+        digest: `sha256:…` of everything else here, in canonical JSON.
+    """
+
+    format: str = REMOVAL_FORMAT
+    fleet: str
+    sandbox: str
+    uid: str
+    host: str
+    pass_id: str
+    by: str
+    at: datetime
+    verb: Verb
+    bucket: Bucket
+    cause: str
+    recorded: bool
+    wanted: bool
+    older_than_s: int
+    looks: tuple[LookEvidence, ...]
+    touched: tuple[Touched, ...]
+    end: Literal["done", "failed", "unknown", "skipped", "interrupted"]
+    digest: str = ""
