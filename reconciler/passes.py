@@ -14,6 +14,7 @@ import msgspec
 from reconciler.errors import GuardRefused, Locked, PlanStale
 from reconciler.host.interface import Host, Reader
 from reconciler.model.desired import Desired, HostDesired
+from reconciler.model.labels import PREFIX
 from reconciler.model.observed import Observed, Reachable
 from reconciler.model.outcome import ActionEnded, PassEnded
 from reconciler.model.plan import Plan
@@ -316,7 +317,7 @@ def revisions_in(observed: Observed) -> Iterator[str]:
     """Name every commit that something on a host says it was made from."""
     for state in observed.hosts.values():
         if isinstance(state, Reachable):
-            labelled = [seen.labels.get("dev.reconciler.revision", "") for seen in state.view.containers]
+            labelled = [seen.labels.get(f"{PREFIX}revision", "") for seen in state.view.containers]
             marked = [found.marker.revision for found in state.view.markers if found.marker is not None]
             yield from (revision.partition("+")[0] for revision in (*labelled, *marked) if revision)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 _WIDTH = 24
 _PATIENCE_S = 0.5
@@ -14,7 +15,8 @@ _PATIENCE_S = 0.5
 _PACE_S = 0.1
 _ERASE = "\r\x1b[K"
 
-Tell = Callable[[str, int, int], None]
+if TYPE_CHECKING:
+    from reconciler.load.front import Tell
 
 
 @contextlib.contextmanager

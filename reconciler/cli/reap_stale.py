@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -28,7 +28,10 @@ from reconciler.cli.verify_removal import verify_removal
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
+    from reconciler.cli.ground import Ground
     from reconciler.model.desired import Desired
+    from reconciler.model.plan import Plan
+    from reconciler.passes import PassAsked
 
 
 def reap_stale(
@@ -81,19 +84,36 @@ def reap_stale(
     from reconciler.cli.selection import select_on
     from reconciler.plan.reaping import plan_reaping
 
-    status_of = exits.FINE
-    for _ in range(2 if apply and grace == 0 else 1):
+    plans: list[Plan] = []
+
+    def planner(*given: Any) -> Plan:
+        plans.append(plan_reaping(*given))
+        return plans[-1]
+
+    def ask() -> tuple[Ground, PassAsked]:
         ground = lay_ground(specs, status)
         selection = select_on(ground, names=None, on=on, exclude=None)
         asked = question_of(ground, selection, removals_allowed=allow_destroy, accepted=accept_revision)
         desired = _reaping(asked.desired, older_than_s=older_than, grace_s=grace)
-        question = msgspec.structs.replace(asked, desired=desired, planner=plan_reaping, reads_twice=True)
-        if not apply:
-            return show(ground, question, Output.TABLE, json_lines=json_lines)
-        status_of = carry(ground, question, Manner(yes=yes, json_lines=json_lines, lock_timeout_s=lock_timeout))
-        if status_of != exits.FINE:
-            break
-    return status_of
+        return ground, msgspec.structs.replace(asked, desired=desired, planner=planner, reads_twice=True)
+
+    ground, question = ask()
+    if not apply:
+        return show(ground, question, Output.TABLE, json_lines=json_lines)
+    manner = Manner(yes=yes, json_lines=json_lines, lock_timeout_s=lock_timeout)
+    ended_with = carry(ground, question, manner)
+    if ended_with != exits.FINE or question.desired.reap.grace_s > 0 or not _buries(plans[-1]):
+        return ended_with
+    return carry(*ask(), manner)
+
+
+def _buries(made: Plan) -> bool:
+    """Tell whether a plan stops something that the next one removes."""
+    from reconciler.model.effect import RenameContainer
+    from reconciler.model.plan import Apply
+
+    effects = (step.do.effect for action in made.actions for step in action.steps if isinstance(step.do, Apply))
+    return any(isinstance(effect, RenameContainer) for effect in effects)
 
 
 def _reaping(desired: Desired, *, older_than_s: int | None, grace_s: int | None) -> Desired:

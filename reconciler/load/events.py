@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 # The deepest field of the language is 8 levels down; a JSON Schema of inputs may double that.
 MAX_DEPTH: Final = 20
-# Where the C extension lets through what the other refuses: tabs, and a comment that touches the head of a block.
-_DOUBTFUL: Final = re.compile(r"\t|[|>][-+0-9]*#")
+# Where the C extension lets through what the other refuses: tabs, a comment that touches the head of a block, and
+# documents that are ended twice.
+_DOUBTFUL: Final = re.compile(r"\t|[|>][-+0-9]*#|^\.\.\.", re.MULTILINE)
 
 
 class Doubt(Exception):

@@ -9,7 +9,9 @@ import msgspec
 from reconciler.model.snapshot import SandboxUse
 
 QUIET_CPU_SHARE = 0.001
-"""A container that uses less of one CPU than this does nothing: a sleeping program, or a probe now and then."""
+QUIET_CPU_S = 5.0
+"""A container that uses less of one CPU than this share, and less than this in all, does nothing: a sleeping program,
+or a probe now and then."""
 
 
 class Activity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -28,7 +30,7 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def idle_s(self) -> float | None:
-        """Give the seconds for which it certainly did nothing; None before two looks."""
+        """Give the seconds for which it did next to nothing; None before two looks."""
         return (self.seen_at - self.busy_at).total_seconds() if self.looks > 1 else None
 
 
@@ -48,4 +50,4 @@ def _rose(before: Activity, use: SandboxUse, *, elapsed_s: float) -> bool:
     """Tell whether a counter rose; one that fell was begun anew, so its container was started since."""
     used_ns = (use.cpu_usage_ns or 0) - before.cpu_usage_ns
     sent = (use.network_bytes or 0) - (before.network_bytes or 0)
-    return used_ns < 0 or sent != 0 or used_ns > elapsed_s * 1e9 * QUIET_CPU_SHARE
+    return used_ns < 0 or sent != 0 or used_ns > min(elapsed_s * QUIET_CPU_SHARE, QUIET_CPU_S) * 1e9

@@ -123,8 +123,13 @@ def owner_of(labels: Mapping[str, str]) -> str:
     fleet = labels.get(label.PREFIX + "fleet")
     if fleet is not None:
         return f"fleet {fleet}"
-    project = labels.get("com.docker.compose.project")
+    project = project_of(labels)
     return f"compose project {project}" if project is not None else "somebody else"
+
+
+def project_of(labels: Mapping[str, str]) -> str | None:
+    """Name the compose project that an object belongs to, or None."""
+    return labels.get("com.docker.compose.project")
 
 
 def carries_ours(labels: Mapping[str, str]) -> bool:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-StaleKind = Literal["orphan", "zombie", "expired", "idle", "legacy", "ad_hoc", "retained"]
+StaleKind = Literal["orphan", "zombie", "expired", "idle", "legacy", "ad_hoc", "retained", "unwanted"]
 Suggestion = Literal["reap", "inspect", "ignore"]
 
 
@@ -15,12 +15,12 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """Hold one thing that a host holds.
 
     Attributes:
-        object: its kind and name, such as `sandbox/web-1`, `container/build-7`, `compose/e2e-12` or
-            `folder//tmp/sandboxer/x`.
+        object: its kind and name, such as `sandbox/web-1`, `compose/e2e-12` or `folder//tmp/sandboxer/x`.
         owner: `ours`, `fleet <name>`, `compose project <name>`, `uid <n>`, or `unknown`.
         state: what its containers do, or None for what has none.
-        age_s: seconds since it was made, by its host's clock; None where that cannot be told.
-        idle_s: seconds since its counters of CPU and network last rose; None before two looks were recorded.
+        age_s: seconds since it was made, by the clock that dated it; None where that cannot be told.
+        idle_s: seconds for which it used next to no CPU and was not seen to send anything; None before two looks were
+            recorded.
         profile: that it was made from, where its record or its spec tells.
     """
 

@@ -28,7 +28,7 @@ Connect = Callable[[HostDesired], Reader]
 
 
 class Sighting(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold what was seen, and the open connections of the hosts that answered, for whoever goes on with them."""
+    """Hold what was seen, and the connections of the hosts that were asked, for whoever goes on with them."""
 
     observed: Observed
     readers: dict[str, Reader]

@@ -6,10 +6,12 @@ from reconciler.model.desired import Desired
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Action, Bucket, Held, Plan
 from reconciler.model.record import Records
+from reconciler.plan.case import Verdict, held_back
 from reconciler.plan.classify import classify
 from reconciler.plan.header import headed
 from reconciler.plan.order import order
 from reconciler.plan.request import PlanRequest
+from reconciler.plan.unwanted import second_copy
 from reconciler.plan.world import Place, World, lay_out
 
 _STALE = frozenset({Bucket.ORPHAN, Bucket.ZOMBIE, Bucket.EXPIRED, Bucket.AD_HOC})
@@ -20,18 +22,25 @@ def plan_reaping(desired: Desired, observed: Observed, records: Records, request
     """Plan to end orphans that are old enough, what is past its ttl, and records of what is gone.
 
     The classes are those of every plan; the budget and the other guards hold as they do there. Orphans are meant only
-    with `reap.mode: apply`. A second copy of what the specs want on another host is left: a person has to say which of
+    with `reap.mode: apply`. A second copy of what the specs want on another host is held: a person has to say which of
     the two is in use.
     """
     world = lay_out(desired, observed, records, request)
-    verdicts = [classify(world, place) for place in world.places() if _is_meant(world, place)]
+    verdicts = [
+        _verdict(world, place)
+        for place in world.places()
+        if request.selection.covers(sandbox=place.sandbox, host=place.host)
+    ]
     actions = [one for one in verdicts if isinstance(one, Action) and one.bucket in _STALE]
     held = tuple(one for one in verdicts if isinstance(one, Held) and one.bucket in _TOLD)
     ordered = order(world, actions, settled=frozenset())
     return headed(world, ordered.actions, held=(*held, *ordered.held))
 
 
-def _is_meant(world: World, place: Place) -> bool:
+def _verdict(world: World, place: Place) -> Verdict:
+    """Decide as a plan does, but hold a second copy of what the specs want on another host."""
+    verdict = classify(world, place)
     want = world.desired.sandboxes.get(place.sandbox)
-    is_second_copy = want is not None and want.host != place.host
-    return world.request.selection.covers(sandbox=place.sandbox, host=place.host) and not is_second_copy
+    if verdict.bucket is Bucket.ORPHAN and want is not None:
+        return held_back(place, Bucket.ORPHAN, second_copy(place, want))
+    return verdict

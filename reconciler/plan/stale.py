@@ -11,16 +11,15 @@ import msgspec
 from reconciler.model.desired import Desired
 from reconciler.model.names import parse_derived
 from reconciler.model.observed import Neighbour, Observed, Reachable, SeenEntry, SeenRoot
-from reconciler.model.ownership import owner_of
+from reconciler.model.ownership import owner_of, project_of
 from reconciler.model.plan import Action, Bucket, Held, Matched
 from reconciler.model.record import Records
 from reconciler.model.stale import Found, SandboxInventory, StaleCandidate, StaleKind, Suggestion
 from reconciler.plan.case import Case, Verdict
 from reconciler.plan.classify import classify
 from reconciler.plan.request import PlanRequest
+from reconciler.plan.unwanted import second_copy
 from reconciler.plan.world import Place, World, lay_out
-
-COMPOSE_PROJECT = "com.docker.compose.project"
 
 
 class Survey(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,10 +58,10 @@ def survey(desired: Desired, observed: Observed, records: Records, request: Plan
             continue
         here = _Here(world=world, host=host, state=state)
         findings = (*_sandboxes(here, places[host]), *_projects(here), *_folders(here))
-        found = tuple(what for what, _ in findings)
+        found = tuple(one.found for one in findings)
         unread = tuple(root.path for root in state.view.roots if root.state == "unreadable")
         inventories[host] = SandboxInventory(host=host, collected_at=state.view.observed_at, found=found, unread=unread)
-        stale += [candidate for _, candidate in findings if candidate is not None]
+        stale += [one.stale for one in findings if one.stale is not None]
     return Survey(inventories=inventories, stale=tuple(stale))
 
 
@@ -86,7 +85,11 @@ class _Here(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-_Finding = tuple[Found, StaleCandidate | None]
+class _Finding(msgspec.Struct, frozen=True):
+    """Hold one thing that is there, and why it may be stale where it may."""
+
+    found: Found
+    stale: StaleCandidate | None = None
 
 
 # Sandboxes -----------------------------------------------------------------------------------------------------------
@@ -97,12 +100,11 @@ def _sandboxes(here: _Here, places: list[Place]) -> Iterator[_Finding]:
     world = here.world
     for place in places:
         case = Case(world=world, place=place, state=here.state, holding=world.held(place), record=world.recorded(place))
-        verdict = classify(world, place)
         if not case.holding.exists and case.record is None:
             continue
         found = _describe(case)
-        judged = _judge(case, verdict, found)
-        yield found, None if judged is None else here.candidate(found, judged, _evidence_of(case))
+        judged = _judge(case, classify(world, place), found)
+        yield _Finding(found, None if judged is None else here.candidate(found, judged, _evidence_of(case)))
 
 
 def _describe(case: Case) -> Found:
@@ -134,8 +136,8 @@ def _judge(case: Case, verdict: Verdict, found: Found) -> _Judged | None:
     """Say what speaks for the end of a sandbox, or None."""
     reap, where = case.world.desired.reap, case.place.host
     match verdict.bucket:
-        case Bucket.ORPHAN if case.place.sandbox in case.world.desired.sandboxes:
-            return _Judged(kind="orphan", suggestion="inspect", reason="the specs want it, on another host")
+        case Bucket.ORPHAN if (want := case.world.desired.sandboxes.get(case.place.sandbox)) is not None:
+            return _Judged(kind="orphan", suggestion="inspect", reason=second_copy(case.place, want).message)
         case Bucket.ORPHAN:
             return _by_age(case.age_s, reap.older_than_s, reap.grace_s, "no spec wants it and no record knows it")
         case Bucket.ZOMBIE:
@@ -152,8 +154,11 @@ def _judge(case: Case, verdict: Verdict, found: Found) -> _Judged | None:
             return _Judged(kind="ad_hoc", suggestion="ignore", reason=verdict.listed)
         case Bucket.RETAINED if isinstance(verdict, Matched) and verdict.listed:
             return _Judged(kind="retained", suggestion="inspect", reason=verdict.listed)
-        case Bucket.HELD if isinstance(verdict, Held) and case.place.sandbox not in case.world.desired.sandboxes:
-            return _Judged(kind="orphan", suggestion="inspect", reason=verdict.message)
+        case Bucket.REMOVED:
+            return _Judged(kind="unwanted", suggestion="inspect", reason="no spec wants it any more; apply destroys it")
+        case Bucket.HELD if isinstance(verdict, Held) and case.world.wanted(case.place) is None:
+            kind: StaleKind = "orphan" if case.record is None else "unwanted"
+            return _Judged(kind=kind, suggestion="inspect", reason=verdict.message) if case.holding.exists else None
         case _:
             return _idle(found, reap.idle_after_s)
 
@@ -170,7 +175,7 @@ def _by_age(age_s: float, older_than_s: int, grace_s: int, why: str) -> _Judged:
 def _idle(found: Found, idle_after_s: int | None) -> _Judged | None:
     if idle_after_s is None or found.idle_s is None or found.idle_s < idle_after_s:
         return None
-    reason = f"neither CPU nor network was used for {found.idle_s:.0f} s"
+    reason = f"it used next to no CPU and was not seen to send anything for {found.idle_s:.0f} s"
     return _Judged(kind="idle", suggestion="inspect", reason=reason)
 
 
@@ -193,7 +198,7 @@ def _projects(here: _Here) -> Iterator[_Finding]:
     view, patterns = here.state.view, here.world.desired.reap.legacy_patterns
     grouped: defaultdict[str, list[Neighbour]] = defaultdict(list)
     for other in view.neighbours:
-        project = other.labels.get(COMPOSE_PROJECT)
+        project = project_of(other.labels)
         if project is not None and parse_derived(other.name) is None:
             grouped[project].append(other)
     for project, parts in sorted(grouped.items()):
@@ -207,7 +212,8 @@ def _projects(here: _Here) -> Iterator[_Finding]:
         )
         what = f"a compose project of this name, {'running' if 'running' in states else 'not running'}"
         judged = _unproved(here, age_s, what, kind="legacy")
-        yield found, here.candidate(found, judged, {"containers": ", ".join(sorted(part.full_id for part in parts))})
+        evidence = {"containers": ", ".join(sorted(part.full_id for part in parts))}
+        yield _Finding(found, here.candidate(found, judged, evidence))
 
 
 def _folders(here: _Here) -> Iterator[_Finding]:
@@ -215,7 +221,7 @@ def _folders(here: _Here) -> Iterator[_Finding]:
     view = here.state.view
     base_dir = view.identity.base_dir
     ours = {seen.folder for seen in view.markers if seen.marker is not None}
-    for root in view.roots:
+    for root in {root.path: root for root in view.roots}.values():
         is_base = root.path == base_dir
         for entry in sorted(root.entries, key=lambda one: one.name):
             known = is_base and (entry.name in ours or entry.name.startswith("."))
@@ -234,7 +240,7 @@ def _folder(here: _Here, root: SeenRoot, entry: SeenEntry, *, is_base: bool) -> 
     what = "a folder in our base folder without a marker of ours" if is_base else "a folder in a legacy root"
     used = f", mounted by {holders}" if holders else ""
     judged = _unproved(here, age_s, f"{what}{used}", kind="orphan" if is_base else "legacy")
-    return found, here.candidate(found, judged, {"inode": entry.inode, "mounted": holders})
+    return _Finding(found, here.candidate(found, judged, {"inode": entry.inode, "mounted": holders}))
 
 
 def _unproved(here: _Here, age_s: float | None, what: str, *, kind: StaleKind) -> _Judged:

@@ -11,6 +11,7 @@ from reconciler.plan.assessment import Trouble
 from reconciler.plan.case import Case, Verdict
 from reconciler.plan.step_list import StepList
 from reconciler.plan.suspension import suspension
+from reconciler.plan.world import Place
 
 AD_HOC_TTL_S = 24 * 3600
 
@@ -47,9 +48,9 @@ def classify_unwanted(case: Case) -> Verdict:
     return case.end(Verb.DESTROY, Bucket.REMOVED, cause, teardown.destroy(case.ending))
 
 
-def _second_copy(case: Case, want: SandboxDesired) -> Trouble:
+def second_copy(place: Place, want: SandboxDesired) -> Trouble:
     """Say that there are two copies, and that no record tells whether this one was made for a move, or left by one."""
-    name, host = case.place.sandbox, case.place.host
+    name, host = place.sandbox, place.host
     return Trouble(
         "SecondCopy",
         f"a second copy of ours: the specs want {name} on {want.host}, and no record tells how this one came about",
@@ -117,7 +118,7 @@ def _reap(case: Case) -> Verdict:
     age_s = case.age_s
     want = case.world.desired.sandboxes.get(case.place.sandbox)
     if policy.mode == "report" and want is not None:
-        return case.hold(Bucket.ORPHAN, _second_copy(case, want))
+        return case.hold(Bucket.ORPHAN, second_copy(case.place, want))
     if policy.mode == "report":
         count = len(case.holding.containers)
         message = (

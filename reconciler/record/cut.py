@@ -15,8 +15,6 @@ from reconciler.model.record import Record
 from reconciler.model.status import Condition, SandboxStatus, Statuses
 from reconciler.record.journal import OUTCOMES_FILE, PASSES, PLAN_FILE, Line, pass_ids, read_lines
 
-"""What such an action was to end has its record still, or never had one."""
-
 
 def remember_cut(statuses: Statuses, folder: Path) -> Statuses:
     """Add a record for every sandbox that the newest passes began to make and that none is kept of.
@@ -46,6 +44,7 @@ def _made_by(folder: Path, pass_id: str) -> Iterator[tuple[str, Record]]:
     maybe_done |= {step for step, line in last.items() if line.moment == "before"}
     for action in plan.actions:
         begun = [last[step.id] for step in action.steps if step.id in last]
+        # What an action was to end has its record still, or never had one.
         if not action.verb.ends and maybe_done.intersection(line.step for line in begun):
             yield plan.fleet, _record(action, plan, begun)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -128,4 +127,3 @@ def test_row_73_a_silent_host_is_named_and_is_not_empty(fleet: Driver, alpha: La
     fleet.declare_host(alpha, address="127.0.0.1", ssh={"port": 1})
     told = fleet.run("inspect", "stale", "--on", "alpha", "-o", "json").expect(3).json
     assert (list(told["unreachable"]), told["stale"]) == (["alpha"], [])
-    json.dumps(told)

@@ -44,6 +44,7 @@ class FilesSeen(msgspec.Struct, frozen=True, kw_only=True):
         cpu_line: how its CPUs have spent their time, as `/proc/stat` says it first.
         paths: by path, each that was asked.
         roots: the folders that were to be listed, in the order of the question.
+        lock: what the host keeps of its lock.
     """
 
     home: str

@@ -314,9 +314,9 @@ def _network_bytes(raw: RawCounters) -> dict[str, int]:
     found: dict[str, int] = {}
     for line in raw.words.get("pid", []):
         full_id, _, pid = line.partition(" ")
-        numbers = [text.partition(":")[2].split() for text in raw.files.get(f"/proc/{pid}/net/dev", [])]
-        if numbers:
-            found[full_id] = sum(int(one[0]) + int(one[8]) for one in numbers)
+        names = dict(text.split(":", 1) for text in raw.files.get(f"/proc/{pid}/net/dev", []))
+        if names and not any(name.strip() == "docker0" for name in names):
+            found[full_id] = sum(int(one[0]) + int(one[8]) for one in map(str.split, names.values()))
     return found
 
 

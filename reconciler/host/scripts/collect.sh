@@ -51,7 +51,7 @@ while IFS=' ' read -r kind value; do
         find_group $top/memory "$value"
         [ -n "$group" ] && groups="$groups $group/memory.usage_in_bytes"
       fi
-      # What went over a container's own interfaces stands with any of its processes.
+      # What went over a container's own interfaces stands with any of its processes; a host's have docker0 among them.
       if [ -n "$group" ] && IFS= read -r pid <"$group/cgroup.procs"; then
         say "pid $value $pid"
         groups="$groups /proc/$pid/net/dev"
@@ -63,7 +63,7 @@ done
 # One process reads every counter; the patterns keep long lines that nobody needs out of the reply.
 # shellcheck disable=SC2086  # the list of files is ours, and has no blanks
 counters=$(grep -sHe '^cpu' -e '^[0-9]' -e '^[0-9a-f]*-[0-9a-f]*-' -e '^MemTotal:' -e '^MemAvailable:' -e '^MemFree:' -e '^Buffers:' \
-  -e '^Cached:' -e '^SwapTotal:' -e '^SwapFree:' -e '^some' -e '^full' -e '^usage_usec' -e '^btime' -e '^ *eth' \
+  -e '^Cached:' -e '^SwapTotal:' -e '^SwapFree:' -e '^some' -e '^full' -e '^usage_usec' -e '^btime' -e '^ *eth' -e '^ *docker0:' \
   -e ' nfs' -e ' cifs ' -e ' fuse' -e ' ceph ' /proc/self/mounts \
   /proc/sys/kernel/random/boot_id /proc/uptime /proc/loadavg /proc/stat /proc/meminfo \
   /proc/pressure/cpu /proc/pressure/memory /proc/pressure/io $groups </dev/null)

@@ -1,4 +1,4 @@
-# Stay open and answer one look after another. A request is: MARKER; optionally `define NAME`, the script's lines,
+# Stay open and run one script after another. A request is: MARKER; optionally `define NAME`, the script's lines,
 # MARKER; then `call NAME COUNT`, COUNT arguments, the data's lines, MARKER. A reply is the script's output, a newline,
 # MARKER, a blank and the exit status.
 newline='

@@ -105,7 +105,17 @@ def test_any_soup_that_is_read_quickly_is_read_alike(pieces: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["k:\tv\n", "k: |2#\n   x\n", "k:\n", "{k: }\n", "a: &x 1\n", "a: !t 1\n", "%YAML 1.2\n---\na: 1\n"]
+    "text",
+    [
+        "k:\tv\n",
+        "k: |2#\n   x\n",
+        "k:\n",
+        "{k: }\n",
+        "a: &x 1\n",
+        "a: !t 1\n",
+        "%YAML 1.2\n---\na: 1\n",
+        "a: 1\n...\n...\n",
+    ],
 )
 def test_what_the_two_read_differently_is_left_to_the_slow_one(text: str) -> None:
     assert read_quickly(text, "f.yaml") == ()

@@ -166,3 +166,18 @@ def test_a_folder_that_a_container_has_mounted_says_by_whom() -> None:
 def test_a_silent_host_is_in_no_survey() -> None:
     found = survey(wanted(ONE), b.an_observed({"h1": b.an_unreachable()}), b.a_records(b.a_record(ONE)), request())
     assert (found.inventories, found.stale) == ({}, ())
+
+
+def test_a_dropped_spec_whose_sandbox_still_runs_is_unwanted_and_no_orphan() -> None:
+    one = the_candidate(look(NOTHING_WANTED, b.a_settled_view(ONE), b.a_records(b.a_record(ONE)), at_s=DAY_S * 9))
+    assert said(one) == (f"sandbox/{ONE.name}", "unwanted", "inspect")
+
+
+def test_what_is_gone_from_a_host_in_doubt_is_no_orphan() -> None:
+    elsewhere = b.a_view(identity=b.an_identity(host_id="f" * 32))
+    assert look(NOTHING_WANTED, elsewhere, b.a_records(b.a_record(ONE))).stale == ()
+
+
+def test_a_root_that_is_named_twice_is_listed_once() -> None:
+    root = SeenRoot(path=b.BASE_DIR, state="listed", entries=(folder("left"),))
+    assert len(look(NOTHING_WANTED, b.a_view(roots=(root, root))).stale) == 1
