@@ -211,7 +211,7 @@ async def _record(
     asked, seen = await asyncio.gather(
         unless_cancelled(interrupt, asking, otherwise=()), unless_cancelled(interrupt, counting, otherwise=seen)
     )
-    told = with_readiness(planned.plan, ended, asked, asked_at=asked_at, now=clock.now())
+    told = with_readiness(planned.plan, ended, asked, desired=desired, asked_at=asked_at, now=clock.now())
     if journal is not None:
         journal.make_room()
     if ended is not None:

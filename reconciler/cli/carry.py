@@ -67,6 +67,7 @@ def carry(
     # A report that nobody can read takes nothing from what became of the pass; that it was lost is said at the end.
     with contextlib.suppress(OutputLost):
         _tell(ground, passed, observer)
+    _send_on(ground, question, passed)
     return _status_of(passed, destroying=question.request.destroying)
 
 
@@ -160,7 +161,7 @@ def _agree(ground: Ground, planned: Planned, manner: Manner, observer: Observer,
     if manner.json_lines or not report.is_interactive():
         raise GuardRefused(
             "there are changes and nobody to agree to them: this is no terminal",
-            hint="add --yes, or save a plan with plan --out FILE and apply that",
+            hint="add --yes; what apply is to do can also be saved, with plan --out FILE, and applied as it is",
             code="E_NO_APPROVAL",
         )
     if ask(f"Apply {count(len(plan.actions), 'action')}?"):
@@ -201,6 +202,14 @@ def _tell(ground: Ground, passed: Passed, observer: Observer) -> None:
         report.show(outcome_page(passed.planned.plan, passed.ended, deltas=True))
     if passed.not_ready:
         report.show(not_ready_page(passed.not_ready))
+
+
+def _send_on(ground: Ground, question: PassAsked, passed: Passed) -> None:
+    """Send telemetry where the Fleet says so; what is not delivered is said, and changes no exit status."""
+    if ground.desired.telemetry:
+        from reconciler.cli.telemetry import send_on
+
+        report.warn(send_on(ground, question, passed))
 
 
 def _status_of(passed: Passed, *, destroying: frozenset[str]) -> int:

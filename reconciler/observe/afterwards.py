@@ -38,13 +38,8 @@ async def ask_the_others(
     done = {item.id for item in ended.actions if item.end == "done"} if ended is not None else set()
     runs = {item.sandbox: item.run for item in made.matched if item.bucket is Bucket.MATCHING}
     runs |= {item.sandbox: item.run for item in made.actions if _leaves_it_running(item, done)}
-    asked_already = {item.sandbox: _waited_for(item) for item in made.actions}
-    wanted = [
-        want
-        for name in sorted(runs)
-        if (want := desired.sandboxes.get(name)) is not None
-        and not asked_already.get(name, frozenset()).issuperset(one.name for one in want.containers)
-    ]
+    told = {item.sandbox for item in made.actions if not _leaves_open(item, desired)}
+    wanted = [want for name in sorted(runs) if (want := desired.sandboxes.get(name)) is not None and name not in told]
     proved = frozenset(name for name, run in runs.items() if run and known.get(name) == run)
     return await ask_readiness(wanted, fleet=made.fleet, readers=readers, now=now, proved=proved)
 
@@ -54,28 +49,38 @@ def _leaves_it_running(action: Action, done: set[str]) -> bool:
     return action.verb is Verb.ADOPT or (action.id in done and not action.verb.ends)
 
 
-def _waited_for(action: Action) -> frozenset[str]:
-    """Name the containers whose readiness an action waits for; of those that it does not touch it knows nothing."""
-    return frozenset(step.do.probe.container for step in action.steps if isinstance(step.do, Await))
+def _leaves_open(action: Action, desired: Desired) -> bool:
+    """Tell whether an action leaves a container of its sandbox whose readiness it does not wait for."""
+    want = desired.sandboxes.get(action.sandbox)
+    waited = {step.do.probe.container for step in action.steps if isinstance(step.do, Await)}
+    return want is not None and not waited.issuperset(one.name for one in want.containers)
 
 
 def with_readiness(
-    made: Plan, ended: PassEnded | None, asked: tuple[ActionEnded, ...], *, asked_at: datetime, now: datetime
+    made: Plan,
+    ended: PassEnded | None,
+    asked: tuple[ActionEnded, ...],
+    *,
+    desired: Desired,
+    asked_at: datetime,
+    now: datetime,
 ) -> PassEnded | None:
-    """Add to what became of the plan what the probes of the others said."""
-    if not asked:
-        return ended
+    """Add to what became of the plan what the probes of the others said.
+
+    An action that waited for some containers of its sandbox alone has not shown that it is ready.
+    """
     if ended is None:
-        return PassEnded(pass_id=made.pass_id, started_at=asked_at, finished_at=now, actions=asked)
+        return PassEnded(pass_id=made.pass_id, started_at=asked_at, finished_at=now, actions=asked) if asked else None
     ready = {item.id: item for item in asked}
-    done = tuple(_told(item, ready.pop(item.id, None)) for item in ended.actions)
+    half = {action.id for action in made.actions if _leaves_open(action, desired)}
+    done = tuple(_told(item, ready.pop(item.id, None), is_half=item.id in half) for item in ended.actions)
     return msgspec.structs.replace(ended, actions=(*done, *ready.values()))
 
 
-def _told(done: ActionEnded, asked: ActionEnded | None) -> ActionEnded:
+def _told(done: ActionEnded, asked: ActionEnded | None, *, is_half: bool) -> ActionEnded:
     """Add to an action what its sandbox's probes said after it."""
     if asked is None:
-        return done
+        return msgspec.structs.replace(done, ready_at=None) if is_half else done
     not_ready = asked.message if asked.end == "failed" else ""
     return msgspec.structs.replace(done, ready_at=asked.ready_at, not_ready=not_ready)
 

@@ -7,17 +7,19 @@ take is kept on disk, in order and within bounds, and said. Delivery is at least
 from reconciler.sink.history import FileSink
 from reconciler.sink.hub import HubSink
 from reconciler.sink.interface import BatchSink, NotDelivered, Sink
-from reconciler.sink.opening import OtherSink, open_sinks
+from reconciler.sink.opening import DownSink, OtherSink, SinkConfig, open_sinks
 from reconciler.sink.sending import send
 from reconciler.sink.textfile import TextfileSink
 
 __all__ = [
     "BatchSink",
+    "DownSink",
     "FileSink",
     "HubSink",
     "NotDelivered",
     "OtherSink",
     "Sink",
+    "SinkConfig",
     "TextfileSink",
     "open_sinks",
     "send",

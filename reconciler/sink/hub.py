@@ -122,9 +122,11 @@ class Hub:
         if self._session is None:
             import aiohttp  # noqa: PLC0415 - see above
 
+            from reconciler.sink.resolving import Resolver  # noqa: PLC0415 - imports aiohttp
+
             # How long all may take is bounded by who sends. Nothing is read from the environment: no proxy, no netrc.
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=1),
+                connector=aiohttp.TCPConnector(limit=1, resolver=Resolver()),
                 timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": "reconciler", "Content-Type": "application/json"},

@@ -24,7 +24,7 @@ GROUP = "reconciler.sinks"
 OpenSink = Callable[[str, Mapping[str, str]], Sink]
 """Opens a sink: its name, and its options as they are configured; those that are secrets are of `Secret`."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _MESSAGE_SHOWN = 400
 
 
@@ -41,7 +41,14 @@ class OtherSink(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, str] = {}
 
 
-SinkConfig = FileSink | HubSink | TextfileSink | OtherSink
+class DownSink(msgspec.Struct, frozen=True, kw_only=True):
+    """Keep what is for a sink that cannot be opened, such as one whose token cannot be read, and say `why`."""
+
+    name: str
+    why: str
+
+
+SinkConfig = FileSink | HubSink | TextfileSink | OtherSink | DownSink
 
 
 def open_sinks(configs: Sequence[SinkConfig]) -> tuple[Sink, ...]:
@@ -53,7 +60,7 @@ def open_sinks(configs: Sequence[SinkConfig]) -> tuple[Sink, ...]:
     names = [config.name for config in configs]
     for name in names:
         if _NAME.fullmatch(name) is None:
-            raise ValueError(f"{name!r} is no name of a sink: letters, digits and '-', at most 64")
+            raise ValueError(f"{name!r} is no name of a sink: letters, digits, '_' and '-', at most 64")
         if names.count(name) > 1:
             raise ValueError(f"two sinks have the name {name!r}")
     return tuple(_guarded(_opened(config), config) for config in configs)
@@ -69,6 +76,8 @@ def _opened(config: SinkConfig) -> Sink:
             return Textfile(config)
         case OtherSink():
             return _brought(config)
+        case DownSink():
+            return _Down(config.name, config.why)
         case _:
             assert_never(config)
 

@@ -147,7 +147,9 @@ def _one_name_each(sinks: tuple[Sink, ...]) -> tuple[Sink, ...]:
     names = [sink.called for sink in sinks]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise refuse("E_DUPLICATE", "two sinks are called {got}", got=twice, hint="give each a name of its own: name: …")
+        raise refuse(
+            "E_DUPLICATE", "two sinks are called {got}", got=twice, hint="give each a name of its own: name: …"
+        )
     return sinks
 
 
@@ -186,9 +188,7 @@ class FleetSpec(Fields):
     registries: Annotated[tuple[Registry, ...], AfterValidator(_one_login_each)] = Field(
         default=(), description="Registries that pulls log in to."
     )
-    telemetry: Telemetry = Field(
-        default=Telemetry(), description="Where telemetry is sent after each pass."
-    )
+    telemetry: Telemetry = Field(default=Telemetry(), description="Where telemetry is sent after each pass.")
     alerts: tuple[Alert, ...] = Field(default=(), description="Webhooks to call. Not in this version: refused.")
 
 

@@ -150,7 +150,7 @@ class Actors:
 
 
 def _status_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*.json") if "passes" not in path.parts)
+    return sorted(path for path in folder.rglob("*.json") if not {"passes", "removals"} & set(path.parts))
 
 
 def _unpack(saved: dict[str, bytes], folder: Path) -> None:

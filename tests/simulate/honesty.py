@@ -73,7 +73,7 @@ class Ledger:
 
 def is_status_file(path: Path) -> bool:
     """Tell whether a file of the status folder says what the fleet is, rather than what one pass did."""
-    return path.suffix == ".json" and "passes" not in path.parts
+    return path.suffix == ".json" and not {"passes", "removals"} & set(path.parts)
 
 
 # The disk ------------------------------------------------------------------------------------------------------------

@@ -33,8 +33,10 @@ from reconciler.model.observed import Observed, SeenContainer
 from reconciler.model.outcome import ActionEnded
 from reconciler.model.plan import Action, Bucket, Verb
 from reconciler.model.record import Records
+from reconciler.model.removal import RemovalRecord
 from reconciler.model.status import FleetStatus, HostStatus, SandboxStatus
 from reconciler.plan import PlanRequest
+from reconciler.record.removals import faults_of
 from tests.simulate import catalogue
 from tests.simulate.honesty import forget_what_ended, i19_synced_is_applied, i22_a_plan_holds_when_it_is_obeyed
 from tests.simulate.loop import VirtualLoop
@@ -159,6 +161,9 @@ def i09_status_is_whole(play: Play, controller: Controller, path: Path) -> None:
     """I9: every status file parses at every instant; no generation goes back or is observed before it exists."""
     if path.suffix != ".json" or "passes" in path.parts or not path.exists():
         return
+    if path.parent.name == "removals":
+        i25_removals_are_proved(play, path)
+        return
     noun = _NOUNS.get(path.parent.name, FleetStatus)
     try:
         status = msgspec.json.decode(path.read_bytes(), type=noun)
@@ -174,6 +179,12 @@ def i09_status_is_whole(play: Play, controller: Controller, path: Path) -> None:
         i19_synced_is_applied(play, controller, status)
         controller.generations[status.name] = status.generation
         controller.statuses[status.name] = status
+
+
+def i25_removals_are_proved(play: Play, path: Path) -> None:
+    """I25: the record of every removal proves by itself that it was right."""
+    faults = faults_of(msgspec.json.decode(path.read_bytes(), type=RemovalRecord))
+    play.demand("I25", not faults, f"{path.name}: {'; '.join(faults)}")
 
 
 def i10_no_secret_is_written(play: Play, folder: Path) -> None:

@@ -85,7 +85,7 @@ async def test_nothing_to_do_touches_nothing(hub: StandIn, to: Send, spool: Path
     assert hub.requests == []
 
 
-@pytest.mark.parametrize("mood", ["500", "502", "503", "408", "429", "drop", "redirect"])
+@pytest.mark.parametrize("mood", ["500", "502", "503", "401", "403", "408", "429", "drop", "redirect"])
 async def test_a_trouble_that_may_pass_stops_at_the_first_and_loses_none(hub: StandIn, to: Send, mood: str) -> None:
     hub.moods = ["ok", mood]
     (said,) = await to(*map(a_provision, (1, 2, 3)), sinks=[hub.config()])
@@ -102,7 +102,7 @@ async def test_redirects_are_not_followed(hub: StandIn, to: Send) -> None:
     assert [request.path for request in hub.requests] == ["/progress/"]
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 422])
+@pytest.mark.parametrize("status", [400, 404, 409, 413, 422])
 async def test_a_refusal_for_good_is_moved_aside_and_holds_nobody_up(
     hub: StandIn, to: Send, spool: Path, status: int
 ) -> None:

@@ -1,0 +1,148 @@
+"""Send what a pass measured to the Fleet's sinks, once all of it is recorded. Nothing here fails a pass."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from reconciler.cli.secret_files import read_secrets
+from reconciler.errors import ReconcilerError
+from reconciler.model.desired import Desired, Registry, SinkDesired
+from reconciler.model.observed import Observed, Reachable
+from reconciler.model.record import Records
+from reconciler.model.status import HostStatus
+from reconciler.model.text import Template, Text, Unbound, bind
+from reconciler.passes import PassAsked, Passed, revisions_in
+from reconciler.plan.stale import Survey, survey
+from reconciler.record.envelopes import envelopes_of
+from reconciler.record.fold import records_of
+from reconciler.sink import DownSink, FileSink, HubSink, OtherSink, SinkConfig, TextfileSink, open_sinks, send
+
+if TYPE_CHECKING:
+    from reconciler.cli.ground import Ground
+    from reconciler.model.snapshot import HostSnapshot
+
+TELEMETRY = "telemetry"
+SPOOL = "spool"
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+T = TypeVar("T")
+
+
+def send_on(ground: Ground, question: PassAsked, passed: Passed) -> tuple[str, ...]:
+    """Send what a pass came to, and what older ones could not, for at most 3 s; say what was not delivered."""
+    try:
+        hosts = ground.store.load(now=ground.clock.now()).statuses.hosts
+        seen = _survey(ground.desired, question, passed, hosts)
+        envelopes = envelopes_of(
+            passed.planned.plan,
+            passed.ended,
+            inventories=seen.inventories,
+            stale=seen.stale,
+            snapshots=_snapshots(passed.planned.observed, hosts),
+        )
+        sinks = open_sinks(sinks_of(ground.desired, ground.store.folder))
+        return _run(send(envelopes, sinks, spool=ground.store.folder / SPOOL, now=ground.clock.now()))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return ("sending telemetry was stopped; the next pass sends what is kept",)
+    except Exception as error:  # noqa: BLE001 - the pass is over and on record: whatever this is, it takes nothing of it
+        return (f"telemetry of this pass is not sent, which is a bug: {type(error).__name__}",)
+
+
+def sinks_of(desired: Desired, status: Path) -> tuple[SinkConfig, ...]:
+    """Configure every sink; one whose secrets cannot be read is down, and keeps what is for it."""
+    return tuple(_sink(sink, desired, status) for sink in desired.telemetry)
+
+
+def _sink(sink: SinkDesired, desired: Desired, status: Path) -> SinkConfig:
+    try:
+        sink = bind(sink, _secrets_of(sink, desired))
+    except ReconcilerError as error:
+        return DownSink(name=sink.name, why=error.message)
+    match sink.type:
+        case "file":
+            return FileSink(folder=status / TELEMETRY, name=sink.name)
+        case "stateHub":
+            return HubSink(
+                url=sink.url,
+                workstream_id=sink.workstream,
+                token=None if sink.token is None else _bound(sink.token),
+                path=sink.path,
+                fields=sink.fields,
+                name=sink.name,
+            )
+        case "prometheus":
+            return TextfileSink(
+                folder=Path(sink.folder),
+                fleet=desired.fleet,
+                hosts=tuple(desired.hosts),
+                kept=status / TELEMETRY / f"figures.{sink.name}.json",
+                name=sink.name,
+            )
+        case _:
+            options = {name: _bound(value) for name, value in sink.options.items()}
+            return OtherSink(type=sink.type, name=sink.name, options=options)
+
+
+def _secrets_of(sink: SinkDesired, desired: Desired) -> dict[str, str]:
+    """Read what one sink refers to, and nothing of what sandboxes do: each is read like a registry's password."""
+    texts = (*(() if sink.token is None else (sink.token,)), *sink.options.values())
+    asked = tuple(Registry(host=sink.name, username="", password=text) for text in texts)
+    return read_secrets(msgspec.structs.replace(desired, sandboxes={}, registries=asked))
+
+
+def _bound(text: Text) -> str:
+    """Give a text that is bound, still a `Secret` where it is one."""
+    if isinstance(text, Template):
+        raise Unbound(str(text))
+    return text
+
+
+def _survey(desired: Desired, question: PassAsked, passed: Passed, hosts: dict[str, HostStatus]) -> Survey:
+    """Survey what the pass saw when it began. No secret is needed for that, and none is at hand."""
+    seen = passed.planned.observed
+    records = _with_activity(records_of(passed.planned.statuses), hosts)
+    ancestors = question.ancestors(frozenset(revisions_in(seen)))
+    request = msgspec.structs.replace(question.request, ancestors=ancestors, secrets={}, destroying=frozenset())
+    return survey(desired, seen, records, request)
+
+
+def _with_activity(records: Records, hosts: dict[str, HostStatus]) -> Records:
+    """Give the records from before the pass with what it learned of who does something."""
+    known = {
+        name: msgspec.structs.replace(host, activity=hosts[name].record.activity) if name in hosts else host
+        for name, host in records.hosts.items()
+    }
+    return msgspec.structs.replace(records, hosts=known)
+
+
+def _snapshots(seen: Observed, hosts: dict[str, HostStatus]) -> dict[str, HostSnapshot]:
+    """Give what this pass measured of each host; what an older one did is none of it."""
+    looks = ((name, look, hosts.get(name)) for name, look in seen.hosts.items() if isinstance(look, Reachable))
+    return {
+        name: host.snapshot
+        for name, look, host in looks
+        if host is not None and host.snapshot is not None and host.snapshot.collected_at >= look.view.observed_at
+    }
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run it in a loop of its own, until it is over or a signal stops it, which raises `CancelledError`.
+
+    A sink that does not let itself be stopped is not waited for at the end.
+    """
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda _, __: None)
+    task = loop.create_task(work)
+    try:
+        for number in _STOPPING:
+            loop.add_signal_handler(number, task.cancel)
+        return loop.run_until_complete(task)
+    finally:
+        loop.close()
