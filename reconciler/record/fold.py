@@ -161,20 +161,21 @@ def _progress(
         changes["observed_at"] = look.view.observed_at
         changes["instances"] = instances_of(first)
     said, result = first.said, first.ended
+    # A marker that was set back says less than we know; what was removed for good counts anew.
+    known = base.generation if base.records else 0
     if isinstance(said, Matched):
-        # A marker that was set back says less than we know: a generation never goes back.
-        generation = max(said.generation, base.generation)
+        generation = max(said.generation, known)
         changes |= {"generation": generation, "observed_generation": generation}
         if applied and verdict.sync == "Synced":
             changes |= {"last_attempted_revision": plan.revision, "last_applied_revision": plan.revision}
     elif isinstance(said, Action):
-        changes["generation"] = max(said.generation, base.generation)
+        changes["generation"] = max(said.generation, known)
         if result is not None and result.end != "skipped":
             changes["last_attempted_revision"] = plan.revision
             changes["instances"] = _instances_after(first, result.instances)
         if result is not None and result.end == "done":
             changes["last_applied_revision"] = plan.revision
-            changes["observed_generation"] = max(said.generation, base.observed_generation)
+            changes["observed_generation"] = max(said.generation, base.observed_generation if known else 0)
     return changes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -208,6 +209,8 @@ class Controller:
             timer.cancel()
         if errand.power and ended.killed:
             self.disk.lose_power(self.folder, dice=self.play.dice("power"))
+            self._recall_generations()
+            self._recall_generations()
             i09_power_takes_nothing_promised(self.play, self)
         elif ended.passed is not None:
             promise_what_is_written(self.play, self)
@@ -215,6 +218,16 @@ class Controller:
         oracles.look_at_ended(self.play, self, ended, started_s=started_s)
         self._note(ended)
         return ended
+
+    def _recall_generations(self) -> None:
+        """Go on from what is on the disk: what was written and not flushed was never promised."""
+        kept: dict[str, int] = {}
+        for path in self.folder.glob("sandboxes/*.json"):
+            with contextlib.suppress(msgspec.MsgspecError):
+                kept[path.stem] = msgspec.json.decode(path.read_bytes(), type=SandboxStatus).generation
+        for one in self.play.controllers:
+            if one.folder == self.folder:
+                one.generations = dict(kept)
 
     def _kill(self, task: asyncio.Task[Any]) -> None:
         if not task.done():

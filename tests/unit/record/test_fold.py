@@ -351,6 +351,16 @@ def test_a_record_learns_the_identity_that_its_first_effect_wrote() -> None:
     assert records_of(fold(first, matches(), seen(), None, b.T0)).sandboxes[0].host_id == b.HOST_ID
 
 
+def test_what_is_made_again_after_its_removal_counts_its_generations_anew() -> None:
+    gone = fold(made(), b.a_plan(destroys()), seen(), ended(), b.later(hours=1), desired=b.a_desired(b.a_sandbox()))
+    old = replace(gone.sandboxes["web-1"], generation=7, observed_generation=7)
+    again = fold(
+        replace(gone, sandboxes={"web-1": old}), b.a_plan(creates()), seen(), ended(pass_at_s=7200), b.later(hours=2)
+    )
+    status = again.sandboxes["web-1"]
+    assert (status.generation, status.observed_generation) == (1, 1)
+
+
 def test_an_orphan_gets_no_status() -> None:
     held = Held(sandbox="ghost", host="h1", bucket=Bucket.ORPHAN, reason="Orphan", message="an orphan")
     assert fold(Statuses(), b.a_plan(held=(held,)), b.an_observed(), None, b.T0).sandboxes == {}
