@@ -47,6 +47,10 @@ def lay_ground(specs: Path, status: Path) -> Ground:
     from reconciler.record.store import StatusStore
 
     desired = load_desired(specs)
+    here, there = specs.resolve(), status.resolve()
+    if here == there or there in here.parents:
+        hint = "status files are not committed: give them a folder of their own, such as --status status"
+        raise UsageError(f"the specs in {specs} would lie in the status folder {status}", hint=hint)
     clock = SystemClock()
     pass_id = f"{clock.now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     store = StatusStore(status, fleet=desired.fleet)

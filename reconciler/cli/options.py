@@ -68,9 +68,12 @@ def span_s(text: str | int) -> int:
     if text in (0, "0"):
         return 0
     try:
-        return int(text) if isinstance(text, int) else read_milliseconds(text, or_zero=True) // 1000
+        span_ms = text * 1000 if isinstance(text, int) else read_milliseconds(text, or_zero=True)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no span of time, such as 24h, 30m or 0") from None
+    if span_ms % 1000:
+        raise typer.BadParameter(f"{text!r}: whole seconds are wanted here, such as 1s")
+    return span_ms // 1000
 
 
 _FORM = typer.Option("--output", "-o", help="Write it in this form.")

@@ -70,9 +70,9 @@ def reap_stale(
 ) -> int:
     """Remove what nobody needs any more, where it is provably ours and old enough.
 
-    Orphans are stopped and marked first, and removed by whoever applies or reaps once the grace is over. What is past
-    its ttl ends at once, and records of what is gone are forgotten. Everything is read twice. `inspect stale` shows
-    more: what nobody can prove to be ours is never touched here.
+    Orphans are stopped and marked first, and removed once the grace is over by the next reap-stale, or by apply where
+    reap.mode is apply. What is past its ttl ends at once, and records of what is gone are forgotten. Everything is read
+    twice. `inspect stale` shows more: what nobody can prove to be ours is never touched here.
     """
     if verify is not None:
         return verify_removal(verify)
@@ -102,18 +102,27 @@ def reap_stale(
         return show(ground, question, Output.TABLE, json_lines=json_lines)
     manner = Manner(yes=yes, json_lines=json_lines, lock_timeout_s=lock_timeout)
     ended_with = carry(ground, question, manner)
-    if ended_with != exits.FINE or question.desired.reap.grace_s > 0 or not _buries(plans[-1]):
+    buried = _buried(plans[-1]) if plans else frozenset()
+    if ended_with != exits.FINE or question.desired.reap.grace_s > 0 or not buried:
         return ended_with
-    return carry(*ask(), manner)
+    # What was agreed to is done in two passes: the second takes exactly what the first has stopped.
+    ground, question = ask()
+    selection = msgspec.structs.replace(question.request.selection, names=buried)
+    allowed = None if allow_destroy is None else len(buried)
+    request = msgspec.structs.replace(question.request, selection=selection, removals_allowed=allowed)
+    return carry(ground, msgspec.structs.replace(question, request=request), manner)
 
 
-def _buries(made: Plan) -> bool:
-    """Tell whether a plan stops something that the next one removes."""
+def _buried(made: Plan) -> frozenset[str]:
+    """Name what a plan stops and the next one removes."""
     from reconciler.model.effect import RenameContainer
     from reconciler.model.plan import Apply
 
-    effects = (step.do.effect for action in made.actions for step in action.steps if isinstance(step.do, Apply))
-    return any(isinstance(effect, RenameContainer) for effect in effects)
+    return frozenset(
+        action.sandbox
+        for action in made.actions
+        if any(isinstance(step.do, Apply) and isinstance(step.do.effect, RenameContainer) for step in action.steps)
+    )
 
 
 def _reaping(desired: Desired, *, older_than_s: int | None, grace_s: int | None) -> Desired:

@@ -16,9 +16,18 @@ if TYPE_CHECKING:
 
 # The deepest field of the language is 8 levels down; a JSON Schema of inputs may double that.
 MAX_DEPTH: Final = 20
-# Where the C extension lets through what the other refuses: tabs, a comment that touches the head of a block, and
-# documents that are ended twice.
-_DOUBTFUL: Final = re.compile(r"\t|[|>][-+0-9]*#|^\.\.\.", re.MULTILINE)
+# Where the C extension lets through what the other refuses: tabs, a comment that touches the head of a block, documents
+# that are ended twice, and the two below.
+_DOUBTFUL: Final = re.compile(
+    r"\t"
+    r"|[|>][-+0-9]*#"
+    r"|^\.\.\."
+    # A block whose first line is blank, which may be indented less than the rest.
+    r"|[|>][-+0-9]* *(?:#.*)?\n *\n"
+    # A quoted key with its value right behind the colon.
+    r"|[\"']:\S",
+    re.MULTILINE,
+)
 
 
 class Doubt(Exception):

@@ -211,6 +211,7 @@ HeldReason = Literal[
     "Protected",
     "Retained",
     "SecondCopy",
+    "StartedAgain",
     "StorageOverlap",
     "Suspended",
     "TagUnknown",

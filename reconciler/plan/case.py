@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import msgspec
 
 from reconciler.model.names import sandbox_uid
@@ -41,6 +43,14 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
             view=self.state.view,
             measured=want is None or want.observability != "off",
         )
+
+    @property
+    def is_sure_of(self) -> datetime:
+        """Give the moment that has come by the controller's clock and by the host's: what is due is due by both.
+
+        A clock that is ahead ends nothing before its time.
+        """
+        return min(self.world.request.now, datetime.fromtimestamp(self.state.view.host_clock_epoch_s, UTC))
 
     @property
     def age_s(self) -> float:

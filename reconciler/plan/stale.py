@@ -18,7 +18,7 @@ from reconciler.model.stale import Found, SandboxInventory, StaleCandidate, Stal
 from reconciler.plan.case import Case, Verdict
 from reconciler.plan.classify import classify
 from reconciler.plan.request import PlanRequest
-from reconciler.plan.unwanted import second_copy
+from reconciler.plan.unwanted import grace_left_s, second_copy
 from reconciler.plan.world import Place, World, lay_out
 
 
@@ -138,6 +138,14 @@ def _judge(case: Case, verdict: Verdict, found: Found) -> _Judged | None:
     match verdict.bucket:
         case Bucket.ORPHAN if (want := case.world.desired.sandboxes.get(case.place.sandbox)) is not None:
             return _Judged(kind="orphan", suggestion="inspect", reason=second_copy(case.place, want).message)
+        case Bucket.ORPHAN if case.holding.tombs and isinstance(verdict, Held) and verdict.reason == "StartedAgain":
+            return _Judged(kind="orphan", suggestion="inspect", reason=verdict.message)
+        case Bucket.ORPHAN if case.holding.tombs:
+            left_s = grace_left_s(case)
+            if left_s > 0:
+                reason = f"stopped and marked for removal, {left_s:.0f} s of grace left"
+                return _Judged(kind="orphan", suggestion="ignore", reason=reason)
+            return _Judged(kind="orphan", suggestion="reap", reason="stopped and marked for removal, its grace is over")
         case Bucket.ORPHAN:
             return _by_age(case.age_s, reap.older_than_s, reap.grace_s, "no spec wants it and no record knows it")
         case Bucket.ZOMBIE:

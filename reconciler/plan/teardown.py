@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from reconciler.model.effect import DropPath, PutMarker, RemoveNetwork, RenameContainer, StopContainer
+from reconciler.model.effect import DropPath, PutMarker, RemoveNetwork, RenameContainer, StopContainer, UpdateContainer
 from reconciler.model.marker import Marker
 from reconciler.model.names import sandbox_uid
 from reconciler.model.observed import STOPPED_STATES, HostView, SeenPath
@@ -88,9 +88,13 @@ def bury(ending: Ending, *, tomb_epoch_s: int) -> tuple[Step, ...]:
         while str(tomb) in taken:
             tomb = msgspec.structs.replace(tomb, tomb_epoch_s=(tomb.tomb_epoch_s or 0) + 1)
         taken.add(str(tomb))
-        target = existing(owned)
+        target, spec = existing(owned), owned.seen.spec
+        if spec.restart == "always":
+            # The engine would start it again with itself, and a tomb that runs is one that somebody uses.
+            update = UpdateContainer(target, "no", spec.cpu_nanos, spec.memory_bytes, spec.pids)
+            steps.effect(update, f"let {owned.seen.name} stay stopped")
         if owned.seen.live.state not in STOPPED_STATES:
-            steps.effect(StopContainer(target, owned.seen.spec.stop_grace_s), f"stop {owned.seen.name}")
+            steps.effect(StopContainer(target, spec.stop_grace_s), f"stop {owned.seen.name}")
         steps.effect(RenameContainer(target, str(tomb)), f"mark {owned.seen.name} for removal")
     return steps.finish()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from reconciler.model.desired import SandboxDesired
+from reconciler.model.observed import STOPPED_STATES
 from reconciler.model.plan import Bucket, Cause, Note, Verb
 from reconciler.plan import teardown
 from reconciler.plan.assessment import Trouble
@@ -105,7 +106,7 @@ def _end_ad_hoc(case: Case) -> Verdict:
         )
         return case.hold(Bucket.HELD, trouble)
     ttl_s = marker.ttl_s if marker.ttl_s is not None else AD_HOC_TTL_S
-    if marker.created_at + timedelta(seconds=ttl_s) > case.world.request.now:
+    if marker.created_at + timedelta(seconds=ttl_s) > case.is_sure_of:
         return case.settle(Bucket.AD_HOC, "made by a command, and left until its ttl")
     cause = Cause(f"made by a command, and its ttl of {ttl_s} s is over")
     return case.end(Verb.REAP, Bucket.AD_HOC, cause, teardown.destroy(case.ending))
@@ -113,32 +114,55 @@ def _end_ad_hoc(case: Case) -> Verdict:
 
 def _reap(case: Case) -> Verdict:
     """Decide about an orphan: report it, or end it in two phases with a grace between."""
-    policy = case.world.desired.reap
-    clock_s = case.state.view.host_clock_epoch_s
-    age_s = case.age_s
+    policy, age_s = case.world.desired.reap, case.age_s
     want = case.world.desired.sandboxes.get(case.place.sandbox)
-    if policy.mode == "report" and want is not None:
-        return case.hold(Bucket.ORPHAN, second_copy(case.place, want))
     if policy.mode == "report":
-        count = len(case.holding.containers)
-        message = (
-            f"an orphan: {count} container{'s' if count != 1 else ''} of ours that no spec wants and no record knows"
-        )
-        hint = "adopt it with a spec of this name, or set spec.reap.mode: apply in the Fleet"
-        return case.hold(Bucket.ORPHAN, Trouble("Orphan", message, hint))
+        return case.hold(Bucket.ORPHAN, _report(case) if want is None else second_copy(case.place, want))
+    started = next((one.seen.name for one in case.holding.tombs if one.seen.live.state not in STOPPED_STATES), None)
+    if started is not None:
+        message = f"{started} was stopped and marked for removal, and somebody has started it again: it is in use"
+        return case.hold(Bucket.ORPHAN, Trouble("StartedAgain", message, "write its spec to keep it, or stop it"))
+    is_buried = len(case.holding.tombs) == len(case.holding.containers) > 0
+    if is_buried:
+        return _bury_on(case)
     if age_s < policy.older_than_s:
         message = f"an orphan, and younger ({age_s:.0f} s) than reap.olderThan ({policy.older_than_s} s)"
         return case.hold(Bucket.ORPHAN, Trouble("TooYoung", message))
-    if not case.holding.containers and age_s < policy.older_than_s + policy.grace_s:
-        message = f"an orphan without containers; {policy.older_than_s + policy.grace_s - age_s:.0f} s of grace left"
-        return case.hold(Bucket.ORPHAN, Trouble("InGrace", message, "adopt it with a spec of this name to keep it"))
-    if len(case.holding.tombs) < len(case.holding.containers):
-        steps = teardown.bury(case.ending, tomb_epoch_s=int(clock_s))
-        cause = Cause(f"an orphan, {age_s:.0f} s old: stopped now, removed after {policy.grace_s} s of grace")
+    if case.holding.containers:
+        then = f"removed after {policy.grace_s} s of grace" if policy.grace_s else "removed by the next pass"
+        cause = Cause(f"an orphan, {age_s:.0f} s old: stopped now, {then}")
+        steps = teardown.bury(case.ending, tomb_epoch_s=int(case.state.view.host_clock_epoch_s))
         return case.end(Verb.REAP, Bucket.ORPHAN, cause, steps)
+    left_s = policy.older_than_s + policy.grace_s - age_s
+    if left_s > 0:
+        return case.hold(Bucket.ORPHAN, _in_grace("an orphan without containers", left_s))
+    return case.end(Verb.REAP, Bucket.ORPHAN, _GRACE_OVER, teardown.destroy(case.ending))
+
+
+def _bury_on(case: Case) -> Verdict:
+    """Decide about an orphan that was stopped and marked: it goes once the grace is over."""
+    left_s = grace_left_s(case)
+    if left_s > 0:
+        return case.hold(Bucket.ORPHAN, _in_grace("stopped and marked for removal", left_s))
+    return case.end(Verb.REAP, Bucket.ORPHAN, _GRACE_OVER, teardown.destroy(case.ending))
+
+
+def grace_left_s(case: Case) -> float:
+    """Tell for how long what was stopped and marked is still kept."""
     buried_s = max((item.proof.name.tomb_epoch_s or 0 for item in case.holding.tombs), default=0)
-    if clock_s - buried_s < policy.grace_s:
-        message = f"stopped and marked for removal; {policy.grace_s - (clock_s - buried_s):.0f} s of grace left"
-        return case.hold(Bucket.ORPHAN, Trouble("InGrace", message, "adopt it with a spec of this name to keep it"))
-    cause = Cause(f"an orphan whose grace of {policy.grace_s} s is over")
-    return case.end(Verb.REAP, Bucket.ORPHAN, cause, teardown.destroy(case.ending))
+    return case.world.desired.reap.grace_s - (case.state.view.host_clock_epoch_s - buried_s)
+
+
+def _report(case: Case) -> Trouble:
+    count = len(case.holding.containers)
+    what = f"{count} container{'s' if count != 1 else ''} of ours that no spec wants and no record knows"
+    marked = ", stopped and marked for removal" if case.holding.tombs else ""
+    hint = "adopt it with a spec of this name, or end it: reconcile reap-stale --apply, or spec.reap.mode: apply"
+    return Trouble("Orphan", f"an orphan: {what}{marked}", hint)
+
+
+def _in_grace(what: str, left_s: float) -> Trouble:
+    return Trouble("InGrace", f"{what}; {left_s:.0f} s of grace left", "adopt it with a spec of this name to keep it")
+
+
+_GRACE_OVER = Cause("an orphan whose grace is over")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.driver import Driver
-from tests.e2e.sights import name_of, web_sandbox
+from tests.e2e.sights import held, name_of, web_sandbox
 from tests.lab.host import LabHost
 from tests.unit.load.bad_specs import FLEET, Case, host, sandbox
 
@@ -86,8 +86,10 @@ def test_40_s14_the_base_folder_is_found_where_the_host_has_it(fleet: Driver, al
     fleet.declare_host(alpha, baseDir="${host.home}/kept/lab")
     sources = {"home": alpha.home, "above": alpha.home / "kept", "others": alpha.home / "kept/lab/0123abcd/data"}
     try:
-        found = refusals(fleet, {**sources, "real": allowed / "real"})
-        assert {name: code for name, (code, _) in found.items()} == dict.fromkeys(sources, "E_POLICY_MOUNT")
+        for name, path in {**sources, "real": allowed / "real"}.items():
+            web_sandbox(fleet, name, "alpha", container={"mounts": {"/x": {"path": str(path)}}})
+        fleet.run("apply", "--yes").expect(3)
+        assert {name: one.reason for name, one in held(fleet).items()} == {f"sandbox/{name}": "PolicyMount" for name in sources}
         assert set(fleet.containers(alpha)) == {name_of(fleet, "real")}
     finally:
         alpha.run("rm", "-rf", "--", alpha.home / "kept")

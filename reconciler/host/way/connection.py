@@ -147,7 +147,14 @@ class SshConnection:
         try:
             await pipe.read_until(framed.marker + b"\n", deadline_s=deadline_s)
         except ReadFailed as error:
-            raise remote_shell_failed(self.host, b"", None) from error
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_S):
+                    await session.ended.wait()
+            status, signal = channel.get_exit_status(), channel.get_exit_signal()
+            if session.ended.is_set() and status is None and signal is None:
+                # A login shell that refuses tells how it ended; a line that was lost tells nothing.
+                raise session_failure(ConnectionResetError("the line was lost"), self.host) from error
+            raise remote_shell_failed(self.host, b"", status) from error
         return pipe
 
     async def close(self) -> None:

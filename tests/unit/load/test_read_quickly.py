@@ -115,6 +115,8 @@ def test_any_soup_that_is_read_quickly_is_read_alike(pieces: list[str]) -> None:
         "a: !t 1\n",
         "%YAML 1.2\n---\na: 1\n",
         "a: 1\n...\n...\n",
+        "a: |\n \n  more\n",
+        '{c: [d, "f":e]}\n',
     ],
 )
 def test_what_the_two_read_differently_is_left_to_the_slow_one(text: str) -> None:

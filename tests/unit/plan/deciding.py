@@ -36,7 +36,8 @@ def decide(
     records: Records | None = None,
     **over: Any,
 ) -> Plan:
-    """Plan; `seen` is h1's view, its silence, or what each host says."""
+    """Plan; `seen` is h1's view, its silence, or what each host says. A clock that nobody set goes with ours."""
+    asked = request(**over)
     hosts: dict[str, Reachable | Unreachable]
     match seen:
         case Mapping():
@@ -44,8 +45,11 @@ def decide(
         case Unreachable():
             hosts = {b.HOST: seen}
         case _:
-            hosts = {b.HOST: b.a_reachable(b.a_view() if seen is None else seen, snapshot=b.a_snapshot())}
-    return plan(desired, Observed(hosts=hosts), Records() if records is None else records, request(**over))
+            view = b.a_view() if seen is None else seen
+            if view.host_clock_epoch_s == b.T0.timestamp():
+                view = replace(view, host_clock_epoch_s=asked.now.timestamp())
+            hosts = {b.HOST: b.a_reachable(view, snapshot=b.a_snapshot())}
+    return plan(desired, Observed(hosts=hosts), Records() if records is None else records, asked)
 
 
 def wanted(*sandboxes: SandboxDesired, **over: Any) -> Desired:

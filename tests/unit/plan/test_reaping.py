@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from reconciler.model.desired import Reap
-from reconciler.model.plan import Plan, Verb
+from reconciler.model.effect import RemoveContainer, RenameContainer, StopContainer, UpdateContainer
+from reconciler.model.plan import Apply, Plan, Verb
 from reconciler.model.record import Records
 from reconciler.plan import PlanRequest
 from reconciler.plan.reaping import plan_reaping
@@ -47,3 +50,43 @@ def test_a_zombie_is_forgotten_also_where_the_specs_want_it_on_another_host() ->
 
 def test_what_is_recorded_and_dropped_from_the_specs_is_left_to_apply() -> None:
     assert reaping(b.a_desired(reap=REAP), THERE, b.a_records(b.a_record(ONE))).actions == ()
+
+
+def buried(**live: object) -> tuple[object, object]:
+    """Show an orphan that was stopped and marked a day ago."""
+    view = b.a_settled_view(ONE, host_clock_epoch_s=b.T0.timestamp() + OLD_S)
+    (seen,) = view.containers
+    tomb = replace(
+        seen,
+        name=f"{seen.name}.tomb-{int(b.T0.timestamp() + OLD_S - 86_400)}",
+        live=replace(seen.live, **{"state": "exited", **live}),
+    )
+    return b.a_desired(reap=REAP), b.an_observed({"h1": b.a_reachable(replace(view, containers=(tomb,)))})
+
+
+def test_what_was_marked_goes_once_its_grace_is_over() -> None:
+    (action,) = reaping(*buried()).actions
+    assert any(isinstance(step.do, Apply) and isinstance(step.do.effect, RemoveContainer) for step in action.steps)
+
+
+def test_what_was_marked_and_started_again_is_in_use() -> None:
+    made = reaping(*buried(state="running"))
+    assert made.actions == ()
+    assert [held.reason for held in made.held] == ["StartedAgain"]
+
+
+def test_what_restarts_by_itself_is_kept_from_that_when_it_is_marked() -> None:
+    lively = b.a_sandbox(resources=(b.a_container(restart="always"),))
+    view = b.a_settled_view(lively, host_clock_epoch_s=b.T0.timestamp() + OLD_S)
+    (action,) = reaping(b.a_desired(reap=REAP), b.an_observed({"h1": b.a_reachable(view)})).actions
+    effects = [step.do.effect for step in action.steps if isinstance(step.do, Apply)]
+    assert [type(effect) for effect in effects] == [UpdateContainer, StopContainer, RenameContainer]
+    assert isinstance(effects[0], UpdateContainer)
+    assert effects[0].restart == "no"
+
+
+def test_a_clock_that_is_ahead_ends_nothing_before_its_time() -> None:
+    """The controller's clock says that the ttl is over; the host's, by which it was just made, does not."""
+    short = b.a_sandbox(ttl_s=24 * 3600)
+    seen = b.an_observed({"h1": b.a_reachable(b.a_settled_view(short))})
+    assert reaping(b.a_desired(short, reap=REAP), seen, b.a_records(b.a_record(short))).actions == ()
