@@ -102,7 +102,8 @@ class RemovalRecord(msgspec.Struct, frozen=True, kw_only=True):
         verb: what was done.
         bucket: the class that it fell into.
         cause: why it could go, in words.
-        recorded: our records knew it; wanted: a spec wanted it, and its ttl was over or a person named it.
+        recorded: our records knew it; wanted: a spec named it, and its ttl was over, a person named
+            it too, or the spec wants it on another host.
         older_than_s: what `reap.olderThan` was; it bounds the age of orphans alone.
         looks: what was seen before anything was done, the last right before.
         touched: the steps that were tried, in order.

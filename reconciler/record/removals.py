@@ -71,8 +71,8 @@ def faults_of(record: RemovalRecord) -> tuple[str, ...]:
     if not record.looks and record.touched:
         found.append("something was done, and no look at the host stands behind it")
     if record.bucket is Bucket.ORPHAN:
-        if record.recorded or (record.wanted and len(record.looks) == 1):
-            found.append("it was no orphan: a record knew it, or a spec wanted it")
+        if record.recorded:
+            found.append("it was no orphan: a record knew it")
         found += _faults_of_age(record)
     return tuple(found)
 

@@ -89,7 +89,8 @@ def test_40_s14_the_base_folder_is_found_where_the_host_has_it(fleet: Driver, al
         for name, path in {**sources, "real": allowed / "real"}.items():
             web_sandbox(fleet, name, "alpha", container={"mounts": {"/x": {"path": str(path)}}})
         fleet.run("apply", "--yes").expect(3)
-        assert {name: one.reason for name, one in held(fleet).items()} == {f"sandbox/{name}": "PolicyMount" for name in sources}
+        expected = {f"sandbox/{name}": "PolicyMount" for name in sources}
+        assert {name: one.reason for name, one in held(fleet).items()} == expected
         assert set(fleet.containers(alpha)) == {name_of(fleet, "real")}
     finally:
         alpha.run("rm", "-rf", "--", alpha.home / "kept")

@@ -172,7 +172,9 @@ class Controller:
         if is_status_file(path):
             self.play.written.setdefault(path, [old]).append(None)
         if path.parent.name == "sandboxes":
-            self.generations.pop(path.stem, None)
+            for one in self.play.controllers:
+                if one.folder == self.folder:
+                    one.generations.pop(path.stem, None)
             self.statuses.pop(path.stem, None)
 
     # Doors -----------------------------------------------------------------------------------------------------------
