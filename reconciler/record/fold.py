@@ -11,7 +11,7 @@ from reconciler.model.desired import Desired
 from reconciler.model.digest import fingerprint
 from reconciler.model.observed import Observed, Reachable
 from reconciler.model.outcome import Instance, PassEnded
-from reconciler.model.plan import Action, Matched, Plan
+from reconciler.model.plan import Action, Matched, Plan, Verb
 from reconciler.model.record import Records
 from reconciler.model.status import (
     Condition,
@@ -162,7 +162,7 @@ def _progress(
         changes["instances"] = instances_of(first)
     said, result = first.said, first.ended
     # A marker that was set back says less than we know; what was removed for good counts anew.
-    known = base.generation if base.records else 0
+    known = 0 if _was_removed(base) else base.generation
     if isinstance(said, Matched):
         generation = max(said.generation, known)
         changes |= {"generation": generation, "observed_generation": generation}
@@ -177,6 +177,13 @@ def _progress(
             changes["last_applied_revision"] = plan.revision
             changes["observed_generation"] = max(said.generation, base.observed_generation if known else 0)
     return changes
+
+
+def _was_removed(base: SandboxStatus) -> bool:
+    """Tell whether the last thing that was done about a sandbox was to remove it, and nothing of it is remembered."""
+    last = base.history[-1] if base.history else None
+    endings = {verb for verb in Verb if verb.ends}
+    return not base.records and last is not None and last.verb in endings and last.end == "done"
 
 
 def _instances_after(first: Account, read_back: tuple[Instance, ...] | None) -> tuple[Instance, ...]:

@@ -164,15 +164,18 @@ def _faults_of_proof(record: RemovalRecord) -> Iterator[str]:
     if record.uid != sandbox_uid(record.fleet, record.sandbox):
         yield f"the uid {record.uid} is not the one that fleet and sandbox derive"
     for look in record.looks:
-        for seen in look.containers:
+        for seen in _touched_of(look, record):
             if not _is_proved(seen, look, record):
                 yield f"container {seen.full_id} was not provably ours"
 
 
+def _touched_of(look: LookEvidence, record: RemovalRecord) -> Iterator[ContainerEvidence]:
+    """Give the containers of a look that something was done to: what merely has such a name was left alone."""
+    targets = {one.target for one in record.touched}
+    return (seen for seen in look.containers if seen.full_id in targets)
+
+
 def _is_proved(seen: ContainerEvidence, look: LookEvidence, record: RemovalRecord) -> bool:
-    """Tell whether a container was ours; one that was not is no fault where nothing was done to it."""
-    if seen.full_id not in {one.target for one in record.touched}:
-        return True
     name = parse_derived(seen.name)
     if look.marker is not None and name is not None:
         adopted = look.marker.adopted.get(str(Key("containers", name.resource)))
@@ -195,7 +198,7 @@ def _faults_of_targets(record: RemovalRecord) -> Iterator[str]:
 
 def _faults_of_age(record: RemovalRecord) -> Iterator[str]:
     for look in record.looks:
-        for seen in look.containers:
+        for seen in _touched_of(look, record):
             age_s = look.host_clock_epoch_s - seen.created_at.timestamp()
             if age_s < record.older_than_s:
                 yield f"container {seen.full_id} was {age_s:.0f} s old, and {record.older_than_s} s were wanted"
