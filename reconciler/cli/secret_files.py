@@ -23,21 +23,24 @@ def read_secrets(desired: Desired) -> dict[str, str]:
     Raises:
         ReconcilerError: naming the reference and the file, never the value.
     """
-    wanted = {name.removeprefix(SECRET_PREFIX) for name in _referred(desired)}
-    found = {name: _read(name, desired.secrets) for name in sorted(wanted)}
+    resources = tuple(sandbox.resources for sandbox in desired.sandboxes.values())
+    found = read_secrets_in((desired.registries, resources), desired.secrets)
     for name, place in _in_one_line(desired).items():
-        if any(end in found[name] for end in "\n\r"):
+        if any(end in found[f"{SECRET_PREFIX}{name}"] for end in "\n\r"):
             why = f"holds more than one line, and {place} writes it as one variable: the rest would be read as others"
             hint = "keep it in one line, or write it with a file of format text"
             raise _unfit(name, desired.secrets[name], why, hint)
-    return {f"{SECRET_PREFIX}{name}": value for name, value in found.items()}
+    return found
 
 
-def _referred(desired: Desired) -> set[str]:
-    found: frozenset[str] = late_names(desired.registries)
-    for sandbox in desired.sandboxes.values():
-        found |= late_names(sandbox.resources)
-    return {name for name in found if name.startswith(SECRET_PREFIX)}
+def read_secrets_in(value: object, files: Mapping[str, str]) -> dict[str, str]:
+    """Read every secret that a struct, tuple or mapping refers to; `files` says where each is kept.
+
+    Raises:
+        ReconcilerError: as `read_secrets`.
+    """
+    wanted = sorted(name for name in late_names(value) if name.startswith(SECRET_PREFIX))
+    return {name: _read(name.removeprefix(SECRET_PREFIX), files) for name in wanted}
 
 
 def _in_one_line(desired: Desired) -> dict[str, str]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from reconciler.cli.secret_files import read_secrets
+from reconciler.cli.secret_files import read_secrets_in
 from reconciler.errors import ReconcilerError
-from reconciler.model.desired import Desired, Registry, SinkDesired
+from reconciler.model.desired import Desired, SinkDesired
 from reconciler.model.observed import Observed, Reachable
 from reconciler.model.record import Records
 from reconciler.model.status import HostStatus
@@ -62,7 +62,7 @@ def sinks_of(desired: Desired, status: Path) -> tuple[SinkConfig, ...]:
 
 def _sink(sink: SinkDesired, desired: Desired, status: Path) -> SinkConfig:
     try:
-        sink = bind(sink, _secrets_of(sink, desired))
+        sink = bind(sink, read_secrets_in(sink, desired.secrets))
     except ReconcilerError as error:
         return DownSink(name=sink.name, why=error.message)
     match sink.type:
@@ -88,13 +88,6 @@ def _sink(sink: SinkDesired, desired: Desired, status: Path) -> SinkConfig:
         case _:
             options = {name: _bound(value) for name, value in sink.options.items()}
             return OtherSink(type=sink.type, name=sink.name, options=options)
-
-
-def _secrets_of(sink: SinkDesired, desired: Desired) -> dict[str, str]:
-    """Read what one sink refers to, and nothing of what sandboxes do: each is read like a registry's password."""
-    texts = (*(() if sink.token is None else (sink.token,)), *sink.options.values())
-    asked = tuple(Registry(host=sink.name, username="", password=text) for text in texts)
-    return read_secrets(msgspec.structs.replace(desired, sandboxes={}, registries=asked))
 
 
 def _bound(text: Text) -> str:
