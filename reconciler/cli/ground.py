@@ -47,8 +47,9 @@ def lay_ground(specs: Path, status: Path) -> Ground:
     from reconciler.record.store import StatusStore
 
     desired = load_desired(specs)
-    here, there = specs.resolve(), status.resolve()
-    if here == there or there in here.parents:
+    # By their names alone: a link, or the root of the file system, is refused with its own words.
+    here, there = Path.cwd() / specs, Path.cwd() / status
+    if here == there or (there in here.parents and there != Path("/")):
         hint = "status files are not committed: give them a folder of their own, such as --status status"
         raise UsageError(f"the specs in {specs} would lie in the status folder {status}", hint=hint)
     clock = SystemClock()

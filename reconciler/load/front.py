@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Tell: TypeAlias = Callable[[str, int, int], None]
-"""Hears what a load is at (`reading`, `checking`), how many of these it has done, and of how many."""
+"""Hears what a load is at (`reading`, `resolving`, `checking`), how many of these it has done, and of how many."""
 
 
 def _nobody(what: str, done: int, total: int) -> None:
@@ -101,7 +101,7 @@ def _documents(
     resolver = Resolver(documents, _classified(profiles, memory, problems))
     # What could not be read, or has no name, may be the Fleet.
     unread = bool(problems) or resolver.nameless
-    resolver.resolve()
+    resolver.resolve(tell)
     problems.extend(resolver.problems)
     problems.extend(_crosschecked(resolver, str(folder), unread=unread, tell=tell))
     if not problems:

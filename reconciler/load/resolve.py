@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -57,15 +57,18 @@ class Resolver:
         """Give the documents of one kind by name, each as written."""
         return self.raw.get(kind, {})
 
-    def resolve(self) -> None:
-        """Resolve everything."""
+    def resolve(self, tell: Callable[[str, int, int], None] | None = None) -> None:
+        """Resolve everything, and tell who wants to hear how far that is, as `reconciler.load.front.Tell` says."""
         for raw in self.of_kind("Fleet").values():
             self._resolve_fleet(raw)
         for raw in self.of_kind("Host").values():
             self._resolve_host(raw)
         for raw in self._profiles.values():
             self._resolve_profile(raw)
-        for raw in self.of_kind("Sandbox").values():
+        sandboxes = self.of_kind("Sandbox")
+        for number, raw in enumerate(sandboxes.values()):
+            if tell is not None:
+                tell("resolving", number, len(sandboxes))
             self._resolve_sandbox(raw)
 
     def _add(self, document: RawDocument) -> None:

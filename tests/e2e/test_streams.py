@@ -202,8 +202,8 @@ def test_nothing_is_changed_when_the_plan_cannot_be_written(fleet: Driver, alpha
 def test_a_load_that_takes_its_time_says_on_a_terminal_how_far_it_is(bare: Driver) -> None:
     bare.declare_fleet()
     bare.declare("Host", "h1", {"address": "local"})
-    for number in range(600):
+    for number in range(2000):
         bare.declare_sandbox(f"s{number}", host="h1", containers={"main": {"image": "web:1"}})
     told = bare.run_at_terminal("validate")
-    assert "reading [" in told.stdout
-    assert told.stdout.rstrip().endswith("valid. 600 sandboxes on 1 host.")
+    assert "resolving [#" in told.stdout
+    assert told.stdout.rstrip().endswith("valid. 2000 sandboxes on 1 host.")

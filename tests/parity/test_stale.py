@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.driver import Driver
-from tests.e2e.sights import IDLE, name_of, settle
+from tests.e2e.sights import IDLE, name_of, settle, until
 from tests.lab.host import LabHost
 
 pytestmark = pytest.mark.lab
@@ -105,6 +105,7 @@ def test_row_62_a_folder_in_a_legacy_root_is_listed(fleet: Driver, alpha: LabHos
 def test_row_63_what_is_past_its_ttl_is_a_candidate_with_the_reason(fleet: Driver, alpha: LabHost) -> None:
     declare(fleet, "web", ttl="1s")
     fleet.run("apply", "--yes").expect(0)
+    until(lambda: "sandbox/web" in stale(fleet), what="the end of its ttl by both clocks")
     one = stale(fleet)["sandbox/web"]
     assert (one["kind"], one["suggestion"]) == ("expired", "reap")
     assert "ttl of 1 s" in one["reason"]
@@ -114,6 +115,7 @@ def test_row_63_what_is_past_its_ttl_is_a_candidate_with_the_reason(fleet: Drive
 def test_row_73_the_table_says_what_to_do_and_counts_it(fleet: Driver, alpha: LabHost) -> None:
     declare(fleet, "web", ttl="1s")
     fleet.run("apply", "--yes").expect(0)
+    until(lambda: "sandbox/web" in stale(fleet), what="the end of its ttl by both clocks")
     told = fleet.run("inspect", "stale").expect(0).stdout
     assert "HOST" in told
     assert "sandbox/web" in told

@@ -148,4 +148,4 @@ def test_a_load_tells_how_far_it_is_and_a_remembered_one_does_not(specs: Path) -
     told: list[tuple[str, int, int]] = []
     for _ in range(2):
         load_as(Names, lower, specs, tell=lambda *heard: told.append(heard))  # type: ignore[arg-type]  # same
-    assert told == [("reading", 0, 3), ("reading", 1, 3), ("reading", 2, 3), ("checking", 0, 1)]
+    assert told == [("reading", 0, 3), ("reading", 1, 3), ("reading", 2, 3), ("resolving", 0, 1), ("checking", 0, 1)]
