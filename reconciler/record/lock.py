@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -15,6 +16,7 @@ from reconciler.disk.whole import FILE_MODE, failure, write_all
 from reconciler.errors import Locked, StatusFolderError
 
 LOCK_NAME = ".lock"
+_NAME_PAUSES_S = (0.005, 0.02, 0.05, 0.1, 0.0)
 _TEXT_LIMIT_BYTES = 4096
 
 
@@ -98,10 +100,13 @@ def _is_current(file: int, folder: int) -> bool:
 
 
 def _holder(file: int) -> Holder | None:
-    try:
-        return msgspec.json.decode(os.pread(file, _TEXT_LIMIT_BYTES, 0), type=Holder)
-    except (msgspec.MsgspecError, OSError, UnicodeDecodeError):
-        return None
+    """Read who holds the lock, who may have got it just now and write the name in a moment."""
+    for pause_s in _NAME_PAUSES_S:
+        try:
+            return msgspec.json.decode(os.pread(file, _TEXT_LIMIT_BYTES, 0), type=Holder)
+        except (msgspec.MsgspecError, OSError, UnicodeDecodeError):
+            time.sleep(pause_s)
+    return None
 
 
 def _locked(holder: Holder | None, *, name: str) -> Locked:
