@@ -110,11 +110,13 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         ended: what became of the plan's actions; None when nothing was to be done or nobody agreed to it.
+        statuses: what was written of all of it.
         not_ready: sandboxes that are as wanted now, and whose probes were asked and did not pass.
     """
 
     planned: Planned
     ended: PassEnded | None
+    statuses: Statuses
     not_ready: tuple[ActionEnded, ...] = ()
 
 
@@ -217,10 +219,12 @@ async def _record(
     if ended is not None:
         known = records_of(planned.statuses)
         setting.store.keep_removals(removals_in(planned.plan, ended, looks, desired=desired, records=known))
-    setting.store.save(fold(planned.statuses, planned.plan, seen, told, clock.now(), desired=desired))
+    statuses = fold(planned.statuses, planned.plan, seen, told, clock.now(), desired=desired)
+    setting.store.save(statuses)
     if journal is not None and ended is not None:
         journal.finish(ended)
-    return Passed(planned=planned, ended=ended, not_ready=tuple(item for item in asked if item.end == "failed"))
+    not_ready = tuple(item for item in asked if item.end == "failed")
+    return Passed(planned=planned, ended=ended, statuses=statuses, not_ready=not_ready)
 
 
 async def _look_until_free(question: PassAsked, statuses: Statuses, setting: Setting) -> _Prospect:

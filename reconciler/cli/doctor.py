@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from reconciler.cli import exits, report
@@ -37,15 +36,8 @@ def doctor(
     findings = asyncio.run(_examine(chosen, at_once=desired.limits.concurrent_hosts))
 
     from reconciler.show.doctor_text import doctor_json, doctor_page
-    from reconciler.show.yaml_text import yaml_text
 
-    match output:
-        case HostOutput.JSON:
-            report.document(msgspec.json.format(msgspec.json.encode(doctor_json(findings)), indent=2))
-        case HostOutput.YAML:
-            report.document(yaml_text(doctor_json(findings)))
-        case HostOutput.TABLE:
-            report.show(doctor_page(findings))
+    report.answer(output, doctor_json(findings), lambda: doctor_page(findings))
     fine = all(finding.ok for found in findings.values() for finding in found)
     return exits.FINE if fine else exits.ERROR
 

@@ -57,19 +57,14 @@ def inspect_host(
         return exits.PARTIAL
 
     from reconciler.show.host_text import host_json, host_page
-    from reconciler.show.yaml_text import yaml_text
 
     if seen.without_facts is not None:
         report.say(f"warning: {seen.without_facts}")
-    document = host_json(name, snapshot=seen.snapshot, view=seen.view, fleet=desired.fleet)
-    match output:
-        case HostOutput.JSON:
-            report.document(msgspec.json.format(msgspec.json.encode(document), indent=2))
-        case HostOutput.YAML:
-            report.document(yaml_text(document))
-        case HostOutput.TABLE:
-            page = host_page(name, snapshot=seen.snapshot, view=seen.view, fleet=desired.fleet, now=clock.now())
-            report.show(page)
+    report.answer(
+        output,
+        host_json(name, snapshot=seen.snapshot, view=seen.view, fleet=desired.fleet),
+        lambda: host_page(name, snapshot=seen.snapshot, view=seen.view, fleet=desired.fleet, now=clock.now()),
+    )
     return exits.FINE if seen.snapshot is not None else exits.PARTIAL
 
 

@@ -31,19 +31,15 @@ def inspect_stale(
 
     from reconciler.model.observed import Unreachable
     from reconciler.show.stale_text import stale_json, stale_page
-    from reconciler.show.yaml_text import yaml_text
 
     ground = lay_ground(specs, status)
     observed, survey = asyncio.run(_survey(ground, on, accept_revision))
     silent = {name: look for name, look in observed.hosts.items() if isinstance(look, Unreachable)}
-    document = stale_json(survey.inventories, survey.stale, silent, fleet=ground.desired.fleet)
-    match output:
-        case HostOutput.JSON:
-            report.document(msgspec.json.format(msgspec.json.encode(document), indent=2))
-        case HostOutput.YAML:
-            report.document(yaml_text(document))
-        case HostOutput.TABLE:
-            report.show(stale_page(survey.inventories, survey.stale, silent, width=report.width()))
+    report.answer(
+        output,
+        stale_json(survey.inventories, survey.stale, silent, fleet=ground.desired.fleet),
+        lambda: stale_page(survey.inventories, survey.stale, silent, width=report.width()),
+    )
     unread = any(one.unread for one in survey.inventories.values())
     return exits.PARTIAL if silent or unread else exits.FINE
 

@@ -28,6 +28,7 @@ from reconciler.cli.verify_removal import verify_removal
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
+    from reconciler.cli.carry import Manner
     from reconciler.cli.ground import Ground
     from reconciler.model.desired import Desired
     from reconciler.model.plan import Plan
@@ -78,51 +79,67 @@ def reap_stale(
         return verify_removal(verify)
     if apply and dry_run:
         raise UsageError("--apply and --dry-run: give one of the two")
-    from reconciler.cli import exits
-    from reconciler.cli.carry import Manner, carry
+    from reconciler.cli.carry import Manner
     from reconciler.cli.plan import show
-    from reconciler.cli.selection import select_on
-    from reconciler.plan.reaping import plan_reaping
+
+    given = _Given(
+        specs=specs,
+        status=status,
+        on=on,
+        accepted=accept_revision,
+        allow_destroy=allow_destroy,
+        older_than_s=older_than,
+        grace_s=grace,
+    )
+    if not apply:
+        return show(*_ask(given, []), Output.TABLE, json_lines=json_lines)
+    return _carry_out(given, Manner(yes=yes, json_lines=json_lines, lock_timeout_s=lock_timeout))
+
+
+class _Given(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what the command line says of what is to be reaped."""
+
+    specs: Path
+    status: Path
+    on: list[str] | None
+    accepted: list[str] | None
+    allow_destroy: int | None
+    older_than_s: int | None
+    grace_s: int | None
+
+
+def _carry_out(given: _Given, manner: Manner) -> int:
+    """Reap; with no grace, in two passes, of which the second takes exactly what the first has stopped."""
+    from reconciler.cli import exits
+    from reconciler.cli.carry import carry
 
     plans: list[Plan] = []
-
-    def planner(*given: Any) -> Plan:
-        plans.append(plan_reaping(*given))
-        return plans[-1]
-
-    def ask() -> tuple[Ground, PassAsked]:
-        ground = lay_ground(specs, status)
-        selection = select_on(ground, names=None, on=on, exclude=None)
-        asked = question_of(ground, selection, removals_allowed=allow_destroy, accepted=accept_revision)
-        desired = _reaping(asked.desired, older_than_s=older_than, grace_s=grace)
-        return ground, msgspec.structs.replace(asked, desired=desired, planner=planner, reads_twice=True)
-
-    ground, question = ask()
-    if not apply:
-        return show(ground, question, Output.TABLE, json_lines=json_lines)
-    manner = Manner(yes=yes, json_lines=json_lines, lock_timeout_s=lock_timeout)
+    ground, question = _ask(given, plans)
     ended_with = carry(ground, question, manner)
-    buried = _buried(plans[-1]) if plans else frozenset()
+    buried = frozenset(action.sandbox for made in plans[-1:] for action in made.actions if action.buries)
     if ended_with != exits.FINE or question.desired.reap.grace_s > 0 or not buried:
         return ended_with
-    # What was agreed to is done in two passes: the second takes exactly what the first has stopped.
-    ground, question = ask()
+    ground, question = _ask(given, plans)
     selection = msgspec.structs.replace(question.request.selection, names=buried)
-    allowed = None if allow_destroy is None else len(buried)
+    allowed = None if given.allow_destroy is None else len(buried)
     request = msgspec.structs.replace(question.request, selection=selection, removals_allowed=allowed)
     return carry(ground, msgspec.structs.replace(question, request=request), manner)
 
 
-def _buried(made: Plan) -> frozenset[str]:
-    """Name what a plan stops and the next one removes."""
-    from reconciler.model.effect import RenameContainer
-    from reconciler.model.plan import Apply
+def _ask(given: _Given, plans: list[Plan]) -> tuple[Ground, PassAsked]:
+    """Ask for a pass that reaps; each plan that it makes is noted in `plans`."""
+    from reconciler.cli.selection import select_on
+    from reconciler.plan.reaping import plan_reaping
 
-    return frozenset(
-        action.sandbox
-        for action in made.actions
-        if any(isinstance(step.do, Apply) and isinstance(step.do.effect, RenameContainer) for step in action.steps)
-    )
+    def planner(*seen: Any) -> Plan:
+        plans.append(plan_reaping(*seen))
+        return plans[-1]
+
+    ground = lay_ground(given.specs, given.status)
+    selection = select_on(ground, names=None, on=given.on, exclude=None)
+    asked = question_of(ground, selection, removals_allowed=given.allow_destroy, accepted=given.accepted)
+    desired = _reaping(asked.desired, older_than_s=given.older_than_s, grace_s=given.grace_s)
+    return ground, msgspec.structs.replace(asked, desired=desired, planner=planner, reads_twice=True)
 
 
 def _reaping(desired: Desired, *, older_than_s: int | None, grace_s: int | None) -> Desired:

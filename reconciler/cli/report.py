@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+import msgspec
+
+from reconciler.cli.options import HostOutput
 from reconciler.cli.streams import check_output
 from reconciler.errors import ReconcilerError
 from reconciler.model.problem import SpecInvalid
@@ -69,6 +72,19 @@ def show(page: Page) -> None:
 
         Console(width=columns, highlight=False).print(coloured(fitted), end="")
     check_output()
+
+
+def answer(output: HostOutput, told: object, page: Callable[[], Page]) -> None:
+    """Print what is told of hosts in the form that was asked for: as a document, or laid out for people."""
+    from reconciler.show.yaml_text import yaml_text
+
+    match output:
+        case HostOutput.JSON:
+            document(msgspec.json.format(msgspec.json.encode(told), indent=2))
+        case HostOutput.YAML:
+            document(yaml_text(told))
+        case HostOutput.TABLE:
+            show(page())
 
 
 def document(text: str | bytes) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from reconciler.model.effect import Effect
+from reconciler.model.effect import Effect, RenameContainer
 from reconciler.model.probe import Probe
 from reconciler.model.rule import Remedy
 from reconciler.model.source import SourceRef
@@ -179,6 +179,12 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     def changes(self) -> tuple[FieldChange, ...]:
         """Give every field that differs, in order."""
         return (*(change for resource in self.resources for change in resource.changes), *self.marker)
+
+    @property
+    def buries(self) -> bool:
+        """Tell whether it ends its sandbox for now: stopped and renamed, so that it can still be had back."""
+        effects = (step.do.effect for step in self.steps if isinstance(step.do, Apply))
+        return self.verb.ends and any(isinstance(effect, RenameContainer) for effect in effects)
 
     @property
     def is_drift(self) -> bool:

@@ -60,3 +60,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     collected_at: datetime
     delta: ProvisionDelta | None = None
     report: IntrospectionReport | None = None
+
+    @property
+    def sandbox(self) -> str | None:
+        """Give the sandbox's name, or None for what is about the host alone."""
+        return None if self.sandbox_id is None else self.sandbox_id.partition("/")[2]

@@ -45,7 +45,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @property
-    def is_sure_of(self) -> datetime:
+    def now_by_both_clocks(self) -> datetime:
         """Give the moment that has come by the controller's clock and by the host's: what is due is due by both.
 
         A clock that is ahead ends nothing before its time.

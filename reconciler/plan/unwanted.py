@@ -106,7 +106,7 @@ def _end_ad_hoc(case: Case) -> Verdict:
         )
         return case.hold(Bucket.HELD, trouble)
     ttl_s = marker.ttl_s if marker.ttl_s is not None else AD_HOC_TTL_S
-    if marker.created_at + timedelta(seconds=ttl_s) > case.is_sure_of:
+    if marker.created_at + timedelta(seconds=ttl_s) > case.now_by_both_clocks:
         return case.settle(Bucket.AD_HOC, "made by a command, and left until its ttl")
     cause = Cause(f"made by a command, and its ttl of {ttl_s} s is over")
     return case.end(Verb.REAP, Bucket.AD_HOC, cause, teardown.destroy(case.ending))

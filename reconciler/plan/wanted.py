@@ -286,7 +286,7 @@ def _expired(case: Case, want: SandboxDesired) -> bool:
     marker = case.holding.marker
     if marker is None or want.ttl_s is None or marker.phase != "present":
         return False
-    return marker.created_at + timedelta(seconds=want.ttl_s) <= case.is_sure_of
+    return marker.created_at + timedelta(seconds=want.ttl_s) <= case.now_by_both_clocks
 
 
 def _expire(case: Case, want: SandboxDesired, marker: Marker) -> Action:

@@ -8,9 +8,8 @@ from datetime import datetime
 import msgspec
 
 from reconciler.model.delta import ProvisionDelta
-from reconciler.model.effect import RenameContainer
 from reconciler.model.outcome import ActionEnded, PassEnded
-from reconciler.model.plan import Action, Apply, Plan, address_of
+from reconciler.model.plan import Action, Plan, address_of
 from reconciler.model.snapshot import HostSnapshot
 from reconciler.model.stale import SandboxInventory, StaleCandidate
 from reconciler.model.telemetry import Envelope, IntrospectionReport
@@ -37,7 +36,7 @@ def envelopes_of(
         snapshots: what the pass measured of hosts, where it could.
     """
     done = tuple(_done(plan, ended))
-    gone = {_where(action) for action, one in done if one.end == "done" and _takes_away(action)}
+    gone = {_where(action) for action, one in done if one.end == "done" and action.verb.ends and not action.buries}
     profiles = {(host, one.object): one.profile for host, seen in inventories.items() for one in seen.found}
     changes = (
         _change(plan, action, one.delta, at=_moment(one, one.delta, ended), profile=profiles.get(_where(action)))
@@ -95,12 +94,6 @@ def _change(plan: Plan, action: Action, delta: ProvisionDelta, *, at: datetime, 
         collected_at=at,
         delta=delta,
     )
-
-
-def _takes_away(action: Action) -> bool:
-    """Tell whether nothing is left of a sandbox; an orphan that is only buried for now still stands there."""
-    buries = any(isinstance(step.do, Apply) and isinstance(step.do.effect, RenameContainer) for step in action.steps)
-    return action.verb.ends and not buries
 
 
 def _moment(action: ActionEnded, delta: ProvisionDelta, ended: PassEnded) -> datetime:

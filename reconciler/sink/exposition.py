@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import msgspec
 
 from reconciler.sink.figures import Figures
+
+T = TypeVar("T")
 
 
 class _Gauge(msgspec.Struct, frozen=True):
@@ -40,16 +43,18 @@ def _gauges(figures: Figures) -> Iterator[_Gauge]:
 
 def _of_hosts(figures: Figures) -> Iterator[_Gauge]:
     hosts = [({"host": name}, host) for name, host in figures.hosts.items()]
-    yield _Gauge(
+    yield _each(
         "host_look_timestamp_seconds",
         "When the host was last looked at.",
-        tuple((labels, host.collected_at.timestamp()) for labels, host in hosts),
+        hosts,
+        lambda one: one.collected_at.timestamp(),
     )
-    yield _Gauge("host_load1", "Load of the host, 1 minute.", tuple((labels, host.load_1) for labels, host in hosts))
-    yield _Gauge(
+    yield _each("host_load1", "Load of the host, 1 minute.", hosts, lambda one: one.load_1)
+    yield _each(
         "host_memory_available_bytes",
         "Memory that the host has available.",
-        tuple((labels, host.memory_available_bytes) for labels, host in hosts),
+        hosts,
+        lambda one: one.memory_available_bytes,
     )
     yield _Gauge(
         "host_disk_available_bytes",
@@ -71,21 +76,31 @@ def _of_sandboxes(figures: Figures) -> Iterator[_Gauge]:
     sandboxes = [
         ({"host": one.host, "sandbox": one.sandbox, "profile": one.profile or ""}, one) for one in figures.sandboxes
     ]
-    yield _Gauge(
+    yield _each(
         "sandbox_provision_timestamp_seconds",
         "When the sandbox was last provisioned.",
-        tuple((labels, one.collected_at.timestamp()) for labels, one in sandboxes),
+        sandboxes,
+        lambda one: one.collected_at.timestamp(),
     )
-    yield _Gauge(
+    yield _each(
         "sandbox_provision_memory_available_change_bytes",
         "Memory available on the host after the last provision of the sandbox, minus before.",
-        tuple((labels, one.memory_available_change_bytes) for labels, one in sandboxes),
+        sandboxes,
+        lambda one: one.memory_available_change_bytes,
     )
-    yield _Gauge(
+    yield _each(
         "sandbox_provision_disk_used_change_bytes",
         "Disk used on the host after the last provision of the sandbox, minus before.",
-        tuple((labels, one.disk_used_change_bytes) for labels, one in sandboxes),
+        sandboxes,
+        lambda one: one.disk_used_change_bytes,
     )
+
+
+def _each(
+    name: str, meaning: str, measured: list[tuple[dict[str, str], T]], read: Callable[[T], float | None]
+) -> _Gauge:
+    """Give a gauge with one sample of everything that was measured."""
+    return _Gauge(name, meaning, tuple((labels, read(one)) for labels, one in measured))
 
 
 def _text(gauge: _Gauge, fleet: str) -> str:

@@ -121,7 +121,7 @@ def _provisioned(figures: Figures, envelope: Envelope, delta: ProvisionDelta) ->
     new = SandboxFigures(
         collected_at=envelope.collected_at,
         host=envelope.host,
-        sandbox=_sandbox(envelope),
+        sandbox=envelope.sandbox or "",
         profile=envelope.profile_id,
         memory_available_change_bytes=_finite(change.get("memory_available_bytes")),
         disk_used_change_bytes=_finite(change.get("disk_used_bytes")),
@@ -138,11 +138,7 @@ def _without(figures: Figures, envelope: Envelope) -> tuple[SandboxFigures, ...]
 
 
 def _is_about(one: SandboxFigures, envelope: Envelope) -> bool:
-    return (one.host, one.sandbox) == (envelope.host, _sandbox(envelope))
-
-
-def _sandbox(envelope: Envelope) -> str:
-    return (envelope.sandbox_id or "").rpartition("/")[2]
+    return (one.host, one.sandbox) == (envelope.host, envelope.sandbox or "")
 
 
 def _finite(value: float | None) -> float | None:

@@ -8,34 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from reconciler.disk.whole import (
-    FILE_MODE,
-    FOLDER_MODE,
-    TEMP_PREFIX,
-    Damaged,
-    make_folder,
-    names_in,
-    open_folder,
-    read_whole,
-    sweep,
-    write_all,
-    write_whole,
-)
-
-__all__ = [
-    "FILE_MODE",
-    "TEMP_PREFIX",
-    "Damaged",
-    "below",
-    "names_in",
-    "opened",
-    "private",
-    "read_whole",
-    "sweep",
-    "why",
-    "write_all",
-    "write_whole",
-]
+from reconciler.disk.whole import FOLDER_MODE, make_folder, open_folder
 
 
 @contextlib.contextmanager

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import msgspec
 
+from reconciler.disk.whole import Damaged, read_whole, sweep, write_whole
 from reconciler.model.names import name_fault
 from reconciler.model.telemetry import Envelope
-from reconciler.sink.folder import Damaged, private, read_whole, sweep, why, write_whole
+from reconciler.sink.folder import private, why
 from reconciler.sink.interface import NotDelivered
 
 HISTORY_FORMAT = "reconciler-telemetry-history/1"
@@ -84,15 +85,11 @@ def _line(envelope: Envelope) -> bytes:
 
 def _file_name(envelope: Envelope) -> str:
     """Name the file of an envelope; no name leads out of the folder."""
-    about, prefix = (envelope.host, "host.") if envelope.sandbox_id is None else (_sandbox_of(envelope.sandbox_id), "")
+    about, prefix = (envelope.host, "host.") if envelope.sandbox is None else (envelope.sandbox, "")
     fault = name_fault(about)
     if fault is not None:
         raise NotDelivered(f"an envelope is about {about!r}: {fault}", permanent=True)
     return f"{prefix}{about}.json"
-
-
-def _sandbox_of(sandbox_id: str) -> str:
-    return sandbox_id.partition("/")[2]
 
 
 def _known(name: str, folder: int) -> tuple[msgspec.Raw, ...]:

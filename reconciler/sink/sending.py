@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
+from reconciler.disk.whole import Damaged, names_in
 from reconciler.model.telemetry import Envelope
 from reconciler.sink.account import Account, sentences
-from reconciler.sink.folder import Damaged, names_in, opened, why
+from reconciler.sink.folder import opened, why
 from reconciler.sink.interface import BatchSink, NotDelivered, Sink
 from reconciler.sink.spool import LINE_BYTES_MAX, Kept, Queue, Spool, opened_spool
 

@@ -21,17 +21,8 @@ from pathlib import Path
 
 import msgspec
 
-from reconciler.sink.folder import (
-    FILE_MODE,
-    TEMP_PREFIX,
-    Damaged,
-    below,
-    names_in,
-    private,
-    read_whole,
-    sweep,
-    write_whole,
-)
+from reconciler.disk.whole import FILE_MODE, TEMP_PREFIX, Damaged, names_in, read_whole, sweep, write_whole
+from reconciler.sink.folder import below, private
 
 ENVELOPES_MAX = 10_000
 BYTES_MAX = 64 * 1024 * 1024

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import msgspec
 
+from reconciler.disk.whole import FILE_MODE, Damaged, read_whole, write_all
 from reconciler.model.telemetry import Envelope
 from reconciler.sink.exposition import render
 from reconciler.sink.figures import Figures, fold
-from reconciler.sink.folder import FILE_MODE, Damaged, opened, private, read_whole, why, write_all
+from reconciler.sink.folder import opened, private, why
 from reconciler.sink.interface import NotDelivered
 
 PROM_MODE = 0o644

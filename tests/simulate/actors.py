@@ -15,6 +15,7 @@ from reconciler.model.effect import CreateContainer, Effect, Existing
 from reconciler.model.marker import MARKER_NAME
 from reconciler.model.names import DerivedName, sandbox_uid
 from tests.simulate import catalogue
+from tests.simulate.honesty import status_files
 from tests.simulate.machine import Machine
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class Actors:
         if not folder.is_dir():
             return
         play = self._play
-        files = _status_files(folder)
+        files = status_files(folder)
         play.written.clear()
         play.known_to = {known for known in play.known_to if known[0] != folder}
         play.fault(kind, controller.name, "")
@@ -149,13 +150,9 @@ class Actors:
                 _unpack(saved, folder)
 
 
-def _status_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*.json") if not {"passes", "removals"} & set(path.parts))
-
-
 def _unpack(saved: dict[str, bytes], folder: Path) -> None:
     """Put an older copy of the status folder back, whole."""
-    for path in _status_files(folder):
+    for path in status_files(folder):
         path.unlink()
     for name, raw in saved.items():
         (folder / name).parent.mkdir(mode=0o700, exist_ok=True)

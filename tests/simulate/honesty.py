@@ -76,6 +76,11 @@ def is_status_file(path: Path) -> bool:
     return path.suffix == ".json" and not {"passes", "removals"} & set(path.parts)
 
 
+def status_files(folder: Path) -> list[Path]:
+    """List them."""
+    return sorted(filter(is_status_file, folder.rglob("*.json")))
+
+
 # The disk ------------------------------------------------------------------------------------------------------------
 
 

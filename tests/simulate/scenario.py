@@ -16,6 +16,7 @@ from reconciler.host.memory.world import World
 from tests.simulate import catalogue, disk, oracles
 from tests.simulate.controller import CURRENT, Controller, Ended, Errand
 from tests.simulate.ending import Judge, effects_enough, hopeless
+from tests.simulate.honesty import status_files
 from tests.simulate.loop import Deadlock, run_virtually
 from tests.simulate.play import Play
 from tests.simulate.swarm import Swarm, draw_swarm
@@ -319,8 +320,8 @@ async def _round(play: Play, controller: Controller) -> Ended:
     hurt = play.tally["fault/status_corrupt"] > 0
     if hurt and ended.error is not None and ended.error.code in {"E_STATUS_FLEET", "E_STATUS_NEWER", "E_STATUS_DIR"}:
         # A damaged file that reads as somebody else's is refused: a person looks, and takes it away.
-        for path in controller.folder.rglob("*.json"):
-            if "passes" not in path.parts and not _FORMED.search(path.read_bytes()):
+        for path in status_files(controller.folder):
+            if not _FORMED.search(path.read_bytes()):
                 path.unlink()
     return ended
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from reconciler.errors import ConnectFailed, HostError
 from reconciler.host.docker.decode import decode_container, decode_image, decode_networks
 from reconciler.host.foreign import DockerRefused
+from reconciler.host.shell import lock_lost
 from reconciler.model.effect import Made, NotDone, Target
 from reconciler.model.names import is_full_id
 from reconciler.model.observed import ImageFact, SeenContainer, SeenNetwork
@@ -67,7 +68,7 @@ class Engine:
         """
         if not self._is_held():
             call.close()
-            raise ConnectFailed(f"the lock of host {self.host} was lost, so nothing was sent", code="E_NO_LEASE")
+            raise lock_lost(self.host)
         try:
             answer = await call
         except ConnectFailed:

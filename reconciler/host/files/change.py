@@ -16,6 +16,7 @@ import msgspec
 from reconciler.errors import ConnectFailed, HostError
 from reconciler.host.files.sources import doubt_sources
 from reconciler.host.scripts import load_script
+from reconciler.host.shell import lock_lost
 from reconciler.model.effect import (
     CreateContainer,
     Done,
@@ -168,7 +169,8 @@ class HostFiles:
         hand: Hand | None = None,
     ) -> Outcome:
         if not self._is_held():
-            return NotDone("E_NO_LEASE", f"the lock of host {self._shell.host} was lost, so nothing was sent")
+            lost = lock_lost(self._shell.host)
+            return NotDone(lost.code, lost.message)
         text = load_script("anchor") + load_script(script)
         try:
             if hand is not None:

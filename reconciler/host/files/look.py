@@ -111,7 +111,7 @@ def decode_look(output: bytes, *, host: str, asked: tuple[str, ...] = ()) -> Fil
     seen: dict[str, SeenPath] = {}
     contents: dict[str, str] = {}
     sums: dict[str, str] = {}
-    roots: list[SeenRoot] = []
+    roots: list[tuple[SeenRoot, list[SeenEntry]]] = []
     for line in lines[:-2]:
         word, _, rest = line.partition(" ")
         if word == "seen":
@@ -125,9 +125,10 @@ def decode_look(output: bytes, *, host: str, asked: tuple[str, ...] = ()) -> Fil
         elif _SHA256.fullmatch(word):
             sums[rest.removeprefix(" ")] = word
         elif word == "root":
-            roots.append(_root(rest, host=host))
+            roots.append((_root(rest, host=host), []))
         elif word == "entry" and roots:
-            roots[-1] = _with_entry(roots[-1], line, host=host)
+            root, entries = roots[-1]
+            entries.append(_entry(root, line, host=host))
         elif word == "fault":
             raise ReadFailed(
                 f"host {host}: {printable(rest)}",
@@ -136,7 +137,8 @@ def decode_look(output: bytes, *, host: str, asked: tuple[str, ...] = ()) -> Fil
             )
         else:
             facts[word] = rest
-    return _gather(facts, seen, contents, sums, asked=asked, roots=tuple(roots), host=host)
+    listed = tuple(msgspec.structs.replace(root, entries=tuple(entries)) for root, entries in roots)
+    return _gather(facts, seen, contents, sums, asked=asked, roots=listed, host=host)
 
 
 def _gather(
@@ -204,18 +206,17 @@ def _root(told: str, *, host: str) -> SeenRoot:
     return SeenRoot(path=path, state=state)
 
 
-def _with_entry(root: SeenRoot, line: str, *, host: str) -> SeenRoot:
+def _entry(root: SeenRoot, line: str, *, host: str) -> SeenEntry:
     found = _ENTRY.fullmatch(line)
     if found is None or not found[5].startswith(f"{root.path.rstrip('/')}/"):
         raise ReadFailed(f"host {host}: {printable(line)[:200]!r} is no entry of a folder", code="E_HOST_REPLY")
-    entry = SeenEntry(
+    return SeenEntry(
         name=found[5].rpartition("/")[2],
         kind=_KINDS.get(int(found[1], 16) & 0o170000, "other"),
         uid=int(found[2]),
         modified_epoch_s=float(found[3]),
         inode=found[4],
     )
-    return msgspec.structs.replace(root, entries=(*root.entries, entry))
 
 
 def _seen(line: str, *, host: str) -> SeenPath:

@@ -185,6 +185,11 @@ def remote_shell_failed(host: str, said: bytes, exit_status: int | None) -> Conn
     )
 
 
+def lock_lost(host: str) -> ConnectFailed:
+    """Say that nothing was sent, since the host's lock was lost."""
+    return ConnectFailed(f"the lock of host {host} was lost, so nothing was sent", code="E_NO_LEASE")
+
+
 def as_read_failure(error: HostError) -> ReadFailed:
     """Turn the unknown outcome of a script that changes nothing into a failed read."""
     return ReadFailed(error.message, code=error.code, hint=error.hint, transient=True)

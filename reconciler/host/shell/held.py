@@ -7,9 +7,9 @@ import hashlib
 import secrets
 from typing import TYPE_CHECKING
 
-from reconciler.errors import ConnectFailed, OutcomeUnknown, ReadFailed
+from reconciler.errors import OutcomeUnknown, ReadFailed
 from reconciler.host.scripts import load_script
-from reconciler.host.shell import Completed, Pipe, Shell, check_args, read_script
+from reconciler.host.shell import Completed, Pipe, Shell, check_args, lock_lost, read_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,9 +81,7 @@ class Hand:
         async with self._kept.turn:
             await self._kept.open()
             if not is_held():
-                raise ConnectFailed(
-                    f"the lock of host {self._shell.host} was lost, so nothing was sent", code="E_NO_LEASE"
-                )
+                raise lock_lost(self._shell.host)
             try:
                 return await self._kept.ask(script, args=args, stdin=b"", deadline_s=deadline_s)
             except ReadFailed as error:

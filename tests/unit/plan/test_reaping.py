@@ -8,9 +8,9 @@ from reconciler.model.desired import Reap
 from reconciler.model.effect import RemoveContainer, RenameContainer, StopContainer, UpdateContainer
 from reconciler.model.plan import Apply, Plan, Verb
 from reconciler.model.record import Records
-from reconciler.plan import PlanRequest
 from reconciler.plan.reaping import plan_reaping
 from tests import builders as b
+from tests.unit.plan.deciding import request
 
 OLD_S = 9 * 24 * 3600
 REAP = Reap(mode="apply")
@@ -20,15 +20,8 @@ GONE = b.an_observed({"h1": b.a_reachable(b.a_view())})
 
 
 def reaping(desired: object, observed: object, records: Records | None = None) -> Plan:
-    request = PlanRequest(
-        now=b.later(seconds=OLD_S),
-        pass_id="p-1",
-        tool="0",
-        revision=b.REVISION,
-        ancestors=frozenset({b.REVISION}),
-        removals_allowed=1,
-    )
-    return plan_reaping(desired, observed, records or Records(), request)  # type: ignore[arg-type]  # what builders give
+    asked = request(now=b.later(seconds=OLD_S), removals_allowed=1)
+    return plan_reaping(desired, observed, records or Records(), asked)  # type: ignore[arg-type]  # what builders give
 
 
 def test_an_old_orphan_is_stopped_and_marked() -> None:

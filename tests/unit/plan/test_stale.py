@@ -13,9 +13,9 @@ from reconciler.model.observed import HostView, Neighbour, SeenEntry, SeenRoot
 from reconciler.model.record import Records
 from reconciler.model.stale import StaleCandidate
 from reconciler.model.text import Late, Template
-from reconciler.plan import PlanRequest
 from reconciler.plan.stale import Survey, survey
 from tests import builders as b
+from tests.unit.plan.deciding import request
 
 DAY_S = 24 * 3600
 CLOCK_S = b.T0.timestamp()
@@ -33,17 +33,8 @@ NOTHING_WANTED = b.a_desired(reap=REAP)
 def look(desired: Desired, view: HostView, records: Records | None = None, *, at_s: float = 0) -> Survey:
     """Survey h1 so many seconds after everything was made."""
     seen = replace(view, host_clock_epoch_s=CLOCK_S + at_s)
-    return survey(desired, b.an_observed({"h1": b.a_reachable(seen)}), records or Records(), request(at_s=at_s))
-
-
-def request(*, at_s: float = 0) -> PlanRequest:
-    return PlanRequest(
-        now=b.later(seconds=at_s),
-        pass_id="p-1",
-        tool="0",
-        revision=b.REVISION,
-        ancestors=frozenset({b.REVISION}),
-        secrets={},
+    return survey(
+        desired, b.an_observed({"h1": b.a_reachable(seen)}), records or Records(), request(now=b.later(seconds=at_s))
     )
 
 
@@ -164,7 +155,9 @@ def test_a_folder_that_a_container_has_mounted_says_by_whom() -> None:
 
 
 def test_a_silent_host_is_in_no_survey() -> None:
-    found = survey(wanted(ONE), b.an_observed({"h1": b.an_unreachable()}), b.a_records(b.a_record(ONE)), request())
+    found = survey(
+        wanted(ONE), b.an_observed({"h1": b.an_unreachable()}), b.a_records(b.a_record(ONE)), request(now=b.T0)
+    )
     assert (found.inventories, found.stale) == ({}, ())
 
 

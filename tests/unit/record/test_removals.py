@@ -14,10 +14,10 @@ from reconciler.model.outcome import ActionEnded, PassEnded, StepEnded
 from reconciler.model.plan import Action, Plan
 from reconciler.model.record import Records
 from reconciler.model.removal import LookEvidence, RemovalRecord
-from reconciler.plan import PlanRequest
 from reconciler.plan.reaping import plan_reaping
 from reconciler.record.removals import faults_of, removals_in, sealed
 from tests import builders as b
+from tests.unit.plan.deciding import request
 
 OLD_S = 48 * 3600
 ONE = b.a_sandbox()
@@ -29,15 +29,8 @@ def seen() -> HostView:
 
 
 def planned(view: HostView) -> Plan:
-    request = PlanRequest(
-        now=b.later(seconds=OLD_S),
-        pass_id="p-1",
-        tool="0",
-        revision=b.REVISION,
-        ancestors=frozenset({b.REVISION}),
-        removals_allowed=1,
-    )
-    return plan_reaping(DESIRED, b.an_observed({"h1": b.a_reachable(view)}), Records(), request)
+    asked = request(now=b.later(seconds=OLD_S), pass_id="p-1", removals_allowed=1)
+    return plan_reaping(DESIRED, b.an_observed({"h1": b.a_reachable(view)}), Records(), asked)
 
 
 def walked(action: Action, **over: Any) -> PassEnded:
