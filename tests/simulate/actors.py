@@ -307,7 +307,7 @@ def our_labels(name: str, *, fleet: str = catalogue.FLEET, resource: str = "main
             uid=sandbox_uid(fleet, name),
             kind="containers",
             resource=resource,
-            digest="1:0123456789abcdef",
+            digest="2:0123456789abcdef",
             generation=1,
             revision="none",
             run="run-20270101T000000Z-01234567",

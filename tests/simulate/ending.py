@@ -30,14 +30,14 @@ _EXCUSES: dict[str, frozenset[str]] = {
     "NameTaken": frozenset({"squat", "copied", "rename"}),
     "Unprovable": frozenset({"copied", "rename", "delete_image"}),
     "MarkerDamaged": frozenset({"damage_marker"}),
-    "MarkerMissing": frozenset({"delete_marker", "delete_path"}),
-    "HostIdentity": frozenset({"host_replaced", "twins"}),
+    "MarkerMissing": frozenset({"delete_marker", "delete_path", "landed_bare"}),
+    "HostIdentity": frozenset({"host_replaced", "twins", "status"}),
     "PathTaken": frozenset({"never"}),
-    "PortTaken": frozenset({"never"}),
+    "PortTaken": frozenset({"rename"}),
     "Orphan": frozenset({"status", "twins", "rename"}),
     "SecondCopy": frozenset({"status", "twins", "rename"}),
 }
-"""What people must have done to a host so that something there may be held back for this reason."""
+"""What must have been done to a host so that something there may be held back for this reason."""
 
 _RUN = re.compile(r"run-\w+-[0-9a-f]{8}")
 _BY_SPEC = {"Protected": "protected", "DriftReported": "report"}

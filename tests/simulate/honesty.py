@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -205,7 +206,8 @@ def look_at_own_effect(play: Play, controller: Controller, host: str, effect: Ef
     """Ask what one effect could break that a controller's own request did just now."""
     if isinstance(outcome, Done) and outcome.changed:
         machine = play.machine_of(host)
-        if isinstance(effect, PutMarker):
+        # A marker that calls what is there expired makes nothing: the pass that ends it may be the first to meet it.
+        if isinstance(effect, PutMarker) and effect.marker.phase == "present":
             play.known_to.add((controller.folder, host, effect.marker.sandbox))
         if isinstance(effect, CreateContainer):
             play.known_to.add((controller.folder, host, effect.labels[label.PREFIX + "sandbox"]))
@@ -312,7 +314,8 @@ def _destructive(plan: Plan) -> set[tuple[str, ...]]:
 def i19_synced_is_applied(play: Play, controller: Controller, status: SandboxStatus) -> None:
     """I19: a sandbox is called synced only once its host's marker tells of that generation.
 
-    Judged where one controller alone works, and nothing but its own effects has changed the host or the records.
+    Judged where one controller alone works, and nothing but its own effects has changed the host or the records. A copy
+    that a sandbox comes back to, as it left it, keeps its marker, and with it an older number until its next change.
     """
     if status.sync != "Synced" or status.health == "Missing" or status.stale or status.host not in play.machines:
         return
@@ -324,7 +327,7 @@ def i19_synced_is_applied(play: Play, controller: Controller, status: SandboxSta
         or machine.deeds & {"delete_marker", "delete_path", "damage_marker", "status", "twins"}
     )
     disturbed = machine.touched_s >= 0.0 or controller.has_been_blurred or len(play.controllers) > 1
-    if hurt or disturbed:
+    if hurt or disturbed or _came_back(play, status.name, status.host):
         return
     node = machine.world.paths.get(
         f"{machine.world.base_dir}/{sandbox_uid(catalogue.FLEET, status.name)}/{MARKER_NAME}"
@@ -332,3 +335,10 @@ def i19_synced_is_applied(play: Play, controller: Controller, status: SandboxSta
     told = read_marker(node.content.decode()) if node is not None else "there is none"
     applied = isinstance(told, Marker) and told.generation >= status.observed_generation
     play.demand("I19", applied, f"{status.name} is called synced, and its marker on {status.host} says: {told}")
+
+
+def _came_back(play: Play, sandbox: str, host: str) -> bool:
+    """Tell whether the specs have named another host between naming this one."""
+    named = [revision.wishes[sandbox].host for revision in play.editor.history if sandbox in revision.wishes]
+    stays = [there for there, _ in itertools.groupby(named)]
+    return stays.count(host) > 1

@@ -17,6 +17,7 @@ from reconciler.host.memory.faults import Late, LostReply, LostRequest, Refuse, 
 from reconciler.host.memory.host import MemoryHost, MemoryLease
 from reconciler.host.memory.parts import Happened, Lock
 from reconciler.host.memory.world import World
+from reconciler.model import labels as label
 from reconciler.model.effect import (
     CreateContainer,
     Done,
@@ -31,6 +32,7 @@ from reconciler.model.effect import (
     StopContainer,
     Unknown,
 )
+from reconciler.model.marker import MARKER_NAME
 from reconciler.model.observed import HostIdentity, HostView, SeenContainer
 from reconciler.model.probe import Probe, ProbePassed, ProbeResult
 from reconciler.model.text import bind
@@ -294,8 +296,16 @@ class SimHost(MemoryHost):
         i01_nothing_else_is_hit(self.controller.play, self.machine, effect, before)
         if by in {"late", "part"}:
             self.machine.touched_s = virtual_s()
+            self._note_bare(effect, outcome)
         self._done(effect, outcome, by=by)
         return outcome
+
+    def _note_bare(self, effect: Effect, outcome: Outcome) -> None:
+        """Note that a container landed after its sandbox was removed, whose marker nobody can ask any more."""
+        if isinstance(effect, CreateContainer) and isinstance(outcome, Done):
+            uid = effect.labels[label.PREFIX + "uid"]
+            if f"{self._base_dir}/{uid}/{MARKER_NAME}" not in self.world.paths:
+                self.machine.deeds.add("landed_bare")
 
     def _done(self, effect: Effect, outcome: Outcome, *, by: str) -> None:
         """Note what an effect came to, and let the oracles look at the machine."""

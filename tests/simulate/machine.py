@@ -76,7 +76,7 @@ class Machine:
         foreign: what is not ours, by id or path: it must stay what it is. What a person renamed counts as theirs.
         made: ids of the containers that our effects created.
         views: what earlier looks saw, for looks that are served from the past.
-        deeds: what people did to it, by kind, which excuses what is held back for it.
+        deeds: what people and late effects did to it, by kind, which excuses what is held back for it.
         started_when_passed: by id, when the container had been started that last passed a probe.
         booted_s: when it was last rebooted: containers are back before they can be asked anything.
         touched_s: when something last happened to it that was not an effect of ours.

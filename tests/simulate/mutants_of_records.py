@@ -105,7 +105,7 @@ MUTANTS = (
         name="ready-from-before",
         breaks="lets Ready outlive a restart that no probe has seen",
         parts={"reconciler.record.verdict:judge": _once_ready},
-        seed=10,
+        seed=59,
     ),
     Mutant(
         name="killed-pass-forgotten",

@@ -141,7 +141,7 @@ MUTANTS = (
         name="no-look-before-removal",
         breaks="removes by id without reading again whose container that is by now",
         parts={"reconciler.host.memory.effects:_remove": _remove_unseen},
-        seed=117,
+        seed=134,
     ),
     Mutant(
         name="lock-ignored",

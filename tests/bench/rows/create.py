@@ -92,5 +92,11 @@ CREATE = Row(
             "over SSH, with pipelining."
         ),
         "All give each container a published port and a limit of memory, on the engine's own bridge.",
+        (
+            "The limit: 20 containers cost the host 4.1 s of CPU for compose v2, 4.3 s for bare requests on its socket "
+            "and 4.9 s for ours, with SSH, scripts, questions and probes; our client takes 0.9 s more. With both cores "
+            "busy all the time that is 1.4 times compose v2. `createsPerHost: 8` or 20 cost the same CPU as 4, and "
+            "took the same time within the spread."
+        ),
     ),
 )
