@@ -10,6 +10,7 @@ import msgspec
 from reconciler.apply.measure import read_samples
 from reconciler.apply.ports import Clock
 from reconciler.apply.waiting import end_tasks, until, within
+from reconciler.apply.weighing import Scales
 from reconciler.errors import HostError
 from reconciler.host.interface import Reader
 from reconciler.model.delta import Reading
@@ -79,9 +80,14 @@ class Window:
 
 
 class Sampler:
-    """Sample one host while any window wants it; every sample counts for all of them."""
+    """Sample one host while any window wants it; every sample counts for all of them.
+
+    Attributes:
+        scales: weigh single sandboxes on the same host, as long as the sampler is open.
+    """
 
     def __init__(self, host: Reader, clock: Clock, *, is_busy: Callable[[], bool]) -> None:
+        self.scales = Scales(host, clock)
         self._host = host
         self._clock = clock
         self._is_busy = is_busy
@@ -165,7 +171,7 @@ class Sampler:
             return f"the host's counters did not come within {SAMPLE_LIMIT_S:g} s"
 
     async def finish(self, *, limit_s: float) -> None:
-        """Wait until every window is complete, at most `limit_s`, and end."""
+        """Wait until every window is complete and all is weighed, at most `limit_s`, and end."""
         self._hurried.set()
         try:
             await within(self._clock, limit_s, self._until_done())
@@ -179,7 +185,9 @@ class Sampler:
             done, _ = await asyncio.wait(self._under_way)
             for task in done:
                 task.result()
+        await self.scales.finish()
 
     async def close(self) -> None:
         """End at once."""
+        await self.scales.close()
         await end_tasks([*([] if self._task is None else [self._task]), *self._under_way])

@@ -27,6 +27,33 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     spread: dict[str, float]
 
 
+class OwnUse(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what a sandbox itself takes, summed over its containers: what its neighbours do has no part in it.
+
+    What could not be told is None, and the delta's `missing` says why under `own.` and the field.
+
+    Attributes:
+        at: when it was read, by the controller's clock.
+        containers: how many it had.
+        memory_working_set_bytes: memory charged to it, without the file cache that the kernel drops first; a
+            container that does not run takes none.
+        memory_current_bytes: all memory charged to it, file cache included.
+        cpu_usage_ns: CPU time used since its containers started.
+        network_bytes: received and sent on its own interfaces since then.
+        layer_bytes: what its containers wrote into their own layers; volumes are not in it.
+        image_bytes: the layers of its images that no other image on the host has.
+    """
+
+    at: datetime
+    containers: int
+    memory_working_set_bytes: int | None = None
+    memory_current_bytes: int | None = None
+    cpu_usage_ns: int | None = None
+    network_bytes: int | None = None
+    layer_bytes: int | None = None
+    image_bytes: int | None = None
+
+
 class ProvisionDelta(msgspec.Struct, frozen=True, kw_only=True):
     """Hold before, after and difference of one create, update or destroy.
 
@@ -37,7 +64,8 @@ class ProvisionDelta(msgspec.Struct, frozen=True, kw_only=True):
         verb: what was done, such as `create`.
         before, after: the host just before it, and once it was done; None with a reason in `missing`.
         change: after minus before; None with a reason in `missing` when it would mean nothing (a reboot).
-        missing: `before`, `after`, `change` or a dimension -> why it is not there.
+        own: what the sandbox itself took once it was done, or until it went; None with a reason in `missing`.
+        missing: `before`, `after`, `change`, `own`, a dimension or `own.` and a field -> why it is not there.
         also: what else ran on the host in the interval: addresses of other actions.
     """
 
@@ -45,5 +73,6 @@ class ProvisionDelta(msgspec.Struct, frozen=True, kw_only=True):
     before: Reading | None
     after: Reading | None
     change: dict[str, float] | None
+    own: OwnUse | None = None
     missing: dict[str, str] = {}
     also: tuple[str, ...] = ()

@@ -58,12 +58,39 @@ class SandboxUse(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         cpu_usage_ns: CPU time used since the container started; only ever grows.
         memory_current_bytes: memory charged to it now, file cache included.
+        memory_working_set_bytes: the same without the file cache that the kernel drops first, since nobody used it
+            lately.
         network_bytes: received and sent on its own interfaces since it started; None for one that has the host's.
     """
 
     cpu_usage_ns: int | None
     memory_current_bytes: int | None
     network_bytes: int | None = None
+    memory_working_set_bytes: int | None = None
+
+
+class Weight(msgspec.Struct, frozen=True, kw_only=True):
+    """Measure what one container takes by itself, whatever runs beside it.
+
+    Attributes:
+        full_id: its 64 hex digits.
+        name: Docker's name, without the leading slash.
+        image_id: `sha256:…` of the image it really runs.
+        runs: it has processes.
+        use: by its control group; None where it has none, or where that could not be read.
+        layer_bytes: what it wrote into its own layer.
+        image_bytes: the layers of its image that no other image on the host has.
+        missing: field, or `use.` and its field -> why it is None.
+    """
+
+    full_id: str
+    name: str
+    image_id: str
+    runs: bool
+    use: SandboxUse | None
+    layer_bytes: int | None
+    image_bytes: int | None
+    missing: dict[str, str] = {}
 
 
 class Gpu(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,8 +1,8 @@
-"""Say in one line what a change did to its host."""
+"""Say in one line what a change did to its host, and what the sandbox itself takes there."""
 
 from __future__ import annotations
 
-from reconciler.model.delta import ProvisionDelta
+from reconciler.model.delta import OwnUse, ProvisionDelta
 from reconciler.model.plan import address_of
 from reconciler.model.size import round_size
 from reconciler.show.escape import shown
@@ -16,6 +16,20 @@ _NAMES = {
     "pressure_memory": "memory pressure",
     "pressure_io": "I/O pressure",
     "containers_running": "containers",
+}
+
+_OWN = {
+    "memory_working_set_bytes": "memory",
+    "cpu_usage_ns": "CPU time",
+    "layer_bytes": "written",
+    "image_bytes": "image",
+    "network_bytes": "network",
+}
+_UNKNOWN = {
+    **_NAMES,
+    "own": "its own use",
+    **{f"own.{field}": f"its {name}" for field, name in _OWN.items()},
+    "own.memory_current_bytes": "its memory",
 }
 
 _ALSO_NAMED = 3
@@ -39,9 +53,19 @@ def delta_line(delta: ProvisionDelta) -> str:
         said = ["nothing beyond the noise"]
     reasons: dict[str, list[str]] = {}
     for name, why in delta.missing.items():
-        reasons.setdefault(why, []).append(_NAMES.get(name, name))
-    said += [f"{', '.join(names)} unknown ({shown(why)})" for why, names in reasons.items()]
-    return (", ".join(said) or "nothing was measured") + _meanwhile(delta.also)
+        reasons.setdefault(why, []).append(_UNKNOWN.get(name, name))
+    said += [f"{', '.join(dict.fromkeys(names))} unknown ({shown(why)})" for why, names in reasons.items()]
+    return (", ".join(said) or "nothing was measured") + _own(delta.own) + _meanwhile(delta.also)
+
+
+def _own(own: OwnUse | None) -> str:
+    amounts = {} if own is None else {name: getattr(own, field) for field, name in _OWN.items()}
+    told = [f"{name} {_own_amount(name, amount)}" for name, amount in amounts.items() if amount is not None]
+    return f"; by itself: {', '.join(told)}" if told else ""
+
+
+def _own_amount(name: str, amount: int) -> str:
+    return f"{amount / 1e9:.2f} s" if name == "CPU time" else round_size(amount)
 
 
 def _meanwhile(also: tuple[str, ...]) -> str:

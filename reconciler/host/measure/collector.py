@@ -9,6 +9,7 @@ import msgspec
 
 from reconciler.errors import ReadFailed
 from reconciler.host.measure.facts import CpuTicks, cpu_ticks, decode_snapshot, decode_ticks
+from reconciler.host.measure.groups import Groups, decode_groups
 from reconciler.host.scripts import load_script
 
 if TYPE_CHECKING:
@@ -61,6 +62,14 @@ async def look(
     if gpus:
         lines.append("gpu")
     return await _run(shell, "collect", "\n".join([*lines, ""]).encode())
+
+
+async def look_at_groups(shell: HeldShell, container_ids: tuple[str, ...]) -> Groups:
+    """Look at the control groups of these containers alone. Raises as `look`, and as `decode_groups`."""
+    if not container_ids:
+        return Groups(uses={}, missing={})
+    output = await _run(shell, "collect", "".join(f"id {full_id}\n" for full_id in container_ids).encode())
+    return decode_groups(shell.host, output, container_ids=container_ids)
 
 
 async def look_at_ticks(shell: HeldShell) -> Earlier:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from reconciler.errors import ReadFailed
+from reconciler.host.measure.groups import read_groups
+from reconciler.host.measure.printed import RawCounters, decode_counters, not_linux
 from reconciler.model.snapshot import (
     Disks,
     DiskUse,
@@ -17,20 +17,11 @@ from reconciler.model.snapshot import (
     Gpu,
     HostSnapshot,
     Pressure,
-    SandboxUse,
 )
 
 _MIB = 1024 * 1024
 _NO_PRESSURE = "this kernel has no pressure stall information"
-_CGROUP_ID = re.compile(r"/(?:docker-)?([0-9a-f]{64})(?:\.scope)?/[a-z_.]+\Z")
 _CPU_TIMES = 8  # user nice system idle iowait irq softirq steal; guest time is already inside user
-
-
-class RawCounters(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold one look's lines, sorted by where they came from: files by path, the rest by their first word."""
-
-    files: dict[str, list[str]]
-    words: dict[str, list[str]]
 
 
 class CpuTicks(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,33 +49,7 @@ def decode_ticks(host: str, output: bytes) -> CpuTicks:
     try:
         return _cpu_ticks(raw)
     except (KeyError, IndexError, ValueError, StopIteration) as error:
-        raise _not_linux(host, error) from error
-
-
-def decode_counters(host: str, output: bytes) -> RawCounters:
-    """Sort the collector's lines, after checking that none is missing.
-
-    Raises:
-        ReadFailed: `E_FACTS_CUT` when the closing line is absent or counts other lines than arrived.
-    """
-    lines = output.decode("utf-8", "replace").splitlines()
-    if not lines or lines[-1] != f"END {len(lines) - 1}":
-        raise ReadFailed(
-            f"host {host}: the collector's reply was cut short ({len(output)} bytes, no closing line)",
-            code="E_FACTS_CUT",
-            hint="look again; if it stays, run the checks of `reconcile doctor` on this host",
-            transient=True,
-        )
-    files: dict[str, list[str]] = {}
-    words: dict[str, list[str]] = {}
-    for line in lines[:-1]:
-        if line.startswith("/"):
-            path, _, text = line.partition(":")
-            files.setdefault(path, []).append(text)
-        else:
-            word, _, text = line.partition(" ")
-            words.setdefault(word, []).append(text)
-    return RawCounters(files=files, words=words)
+        raise not_linux(host, error) from error
 
 
 def decode_snapshot(
@@ -110,6 +75,8 @@ def decode_snapshot(
     raw = decode_counters(host, output)
     missing: dict[str, str] = {}
     try:
+        groups = read_groups(raw, container_ids)
+        missing |= {f"sandboxes.{field}": why for field, why in groups.missing.items()}
         memory = _memory(raw)
         loads = [float(text) for text in _file(raw, "/proc/loadavg")[0].split()[:3]]
         return HostSnapshot(
@@ -131,20 +98,12 @@ def decode_snapshot(
             pressure_memory=_pressure(raw, "memory", missing),
             pressure_io=_pressure(raw, "io", missing),
             disks=_disks(raw, missing),
-            sandboxes=_sandboxes(raw, container_ids, missing),
+            sandboxes=groups.uses,
             gpus=_gpus(raw, missing),
             missing=missing | dict.fromkeys(_ENGINE_FIELDS, "the engine was not asked"),
         )
     except (KeyError, IndexError, ValueError, StopIteration) as error:
-        raise _not_linux(host, error) from error
-
-
-def _not_linux(host: str, error: Exception) -> ReadFailed:
-    return ReadFailed(
-        f"host {host}: the collector's reply lacks what every Linux host has ({error})",
-        code="E_FACTS_DECODE",
-        hint="is this host Linux, with /proc readable by this user?",
-    )
+        raise not_linux(host, error) from error
 
 
 _ENGINE_FIELDS = ("containers_running", "containers_total", "docker_disk")
@@ -154,14 +113,14 @@ def add_engine_facts(
     snapshot: HostSnapshot,
     *,
     containers: list[dict[str, Any]] | None,
-    disk: Mapping[str, Any] | None = None,
+    disk: Mapping[str, Any] | str | None = None,
 ) -> HostSnapshot:
     """Add what only the engine knows: the counts of its container list, and the sums of its disk report.
 
     Args:
         snapshot: what the collector saw.
         containers: the list of all containers, or None when it was not read.
-        disk: the reply of the engine's disk report, or None when it was not asked.
+        disk: the reply of the engine's disk report, why there is none, or None when it was not asked.
     """
     missing = dict(snapshot.missing)
     running = total = None
@@ -170,8 +129,11 @@ def add_engine_facts(
         total = len(containers)
         missing.pop("containers_running", None)
         missing.pop("containers_total", None)
-    usage = None if disk is None else _docker_disk(disk)
-    if usage is not None:
+    usage = None
+    if isinstance(disk, str):
+        missing["docker_disk"] = disk
+    elif disk is not None:
+        usage = _docker_disk(disk)
         missing.pop("docker_disk", None)
     return msgspec.structs.replace(
         snapshot, containers_running=running, containers_total=total, docker_disk=usage, missing=missing
@@ -274,50 +236,6 @@ def _disks(raw: RawCounters, missing: dict[str, str]) -> Disks:
         base_dir=use("base_dir", at.get("base")),
         docker_root=use("docker_root", at.get("docker")),
     )
-
-
-def _sandboxes(raw: RawCounters, asked: Iterable[str], missing: dict[str, str]) -> dict[str, SandboxUse]:
-    cpu_ns: dict[str, int] = {}
-    memory: dict[str, int] = {}
-    for path, lines in raw.files.items():
-        found = _CGROUP_ID.search(path)
-        if found is None:
-            continue
-        full_id, counter = found[1], path.rsplit("/", 1)[1]
-        if counter == "cpu.stat":
-            cpu_ns[full_id] = int(lines[0].split()[1]) * 1000
-        elif counter == "cpuacct.usage":
-            cpu_ns[full_id] = int(lines[0])
-        else:
-            memory[full_id] = int(lines[0])
-    network = _network_bytes(raw)
-    sandboxes = {}
-    for full_id in asked:
-        if full_id not in cpu_ns and full_id not in memory:
-            missing[f"sandboxes.{full_id}"] = "no control group of this container was found: it does not run"
-            continue
-        for field, values in (("cpu_usage_ns", cpu_ns), ("memory_current_bytes", memory)):
-            if full_id not in values:
-                missing[f"sandboxes.{full_id}.{field}"] = "its control group has no such counter"
-        if full_id not in network:
-            missing[f"sandboxes.{full_id}.network_bytes"] = "no interface of its own could be read"
-        sandboxes[full_id] = SandboxUse(
-            cpu_usage_ns=cpu_ns.get(full_id),
-            memory_current_bytes=memory.get(full_id),
-            network_bytes=network.get(full_id),
-        )
-    return sandboxes
-
-
-def _network_bytes(raw: RawCounters) -> dict[str, int]:
-    """Sum by container what its interfaces received and sent; the ninth number of a line counts what was sent."""
-    found: dict[str, int] = {}
-    for line in raw.words.get("pid", []):
-        full_id, _, pid = line.partition(" ")
-        names = dict(text.split(":", 1) for text in raw.files.get(f"/proc/{pid}/net/dev", []))
-        if names and not any(name.strip() == "docker0" for name in names):
-            found[full_id] = sum(int(one[0]) + int(one[8]) for one in map(str.split, names.values()))
-    return found
 
 
 def _gpus(raw: RawCounters, missing: dict[str, str]) -> tuple[Gpu, ...] | None:

@@ -54,13 +54,13 @@ def test_a_reading_holds_median_and_spread_of_what_could_be_measured() -> None:
 
 def test_a_change_is_after_minus_before() -> None:
     after = b.a_reading(median={"memory_available_bytes": float(10 << 30), "load_1": 0.5})
-    delta = build_delta(verb="create", before=b.a_reading(), after=after)
+    delta = build_delta(verb="create", before=b.a_reading(), after=after, own="no")
     assert delta.change == {"memory_available_bytes": float(-2 << 30), "load_1": 0.4}
     assert delta.missing["pressure_io"] == "the host does not report it"
 
 
 def test_a_reboot_leaves_no_change_and_says_so() -> None:
-    delta = build_delta(verb="create", before=b.a_reading(), after=b.a_reading(boot_id="another"))
+    delta = build_delta(verb="create", before=b.a_reading(), after=b.a_reading(boot_id="another"), own="no")
     assert delta.change is None
     assert "rebooted" in delta.missing["change"]
 
@@ -71,8 +71,8 @@ def test_samples_of_an_earlier_boot_are_dropped() -> None:
 
 
 def test_an_absent_side_leaves_no_change_and_says_why() -> None:
-    delta = build_delta(verb="create", before="the connection broke", after=b.a_reading())
-    assert (delta.before, delta.change, delta.missing) == (None, None, {"before": "the connection broke"})
+    delta = build_delta(verb="create", before="the connection broke", after=b.a_reading(), own="no")
+    assert (delta.before, delta.change, delta.missing) == (None, None, {"before": "the connection broke", "own": "no"})
 
 
 def test_a_creation_shows_its_container_and_its_memory() -> None:
