@@ -8,9 +8,10 @@ import msgspec
 
 from reconciler.cli import exits, report
 from reconciler.errors import UsageError
+from reconciler.model.plan import address_of
 from reconciler.show.escape import shown
 from reconciler.show.page import Span, line
-from reconciler.show.words import count
+from reconciler.show.words import count, on_host
 
 
 def verify_removal(path: Path) -> int:
@@ -31,7 +32,7 @@ def verify_removal(path: Path) -> int:
     if record.format != REMOVAL_FORMAT:
         raise UsageError(f"{path} is of format {record.format}, and {REMOVAL_FORMAT} is known here")
     faults = faults_of(record)
-    what = f"sandbox/{shown(record.sandbox)} on {shown(record.host)}"
+    what = on_host(record.legacy or address_of(record.sandbox), record.host)
     how = f"{record.verb}, {record.end}, {count(len(record.touched), 'step')}, {count(len(record.looks), 'look')}"
     head = Span("does not hold", "bad") if faults else Span("holds", "good")
     page = [

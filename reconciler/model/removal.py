@@ -49,6 +49,36 @@ class NetworkEvidence(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str]
 
 
+class FindPart(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold one container of a compose project that a person named; `created_epoch_s` by the host's clock."""
+
+    full_id: str
+    name: str
+    state: str
+    project: str
+    created_epoch_s: float | None
+    labels: dict[str, str]
+
+
+class FindEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what a look showed of a legacy find.
+
+    Attributes:
+        parts: the containers of a compose project; `labels` are ours alone, and there must be none.
+        path: of a folder, as it stood there; inode (`device:inode`), uid and modified_epoch_s are its own.
+        ssh_uid: who we are on the host.
+        users: containers that mount it or something below it, and processes that have it open.
+    """
+
+    parts: tuple[FindPart, ...] = ()
+    path: str = ""
+    inode: str = ""
+    uid: int = -1
+    modified_epoch_s: float | None = None
+    ssh_uid: int = -1
+    users: tuple[str, ...] = ()
+
+
 class LookEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """Hold what one look at the host showed of the sandbox.
 
@@ -59,6 +89,7 @@ class LookEvidence(msgspec.Struct, frozen=True, kw_only=True):
         containers: those under names of the sandbox.
         networks: those under names of the sandbox.
         marker: the sandbox's, as it lay in that folder; None where there was none that can be trusted.
+        find: what there was of a legacy find, or None for a sandbox and for a find that was not there.
     """
 
     observed_at: datetime
@@ -68,6 +99,7 @@ class LookEvidence(msgspec.Struct, frozen=True, kw_only=True):
     containers: tuple[ContainerEvidence, ...] = ()
     networks: tuple[NetworkEvidence, ...] = ()
     marker: Marker | None = None
+    find: FindEvidence | None = None
 
 
 class Touched(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,8 +125,9 @@ class RemovalRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         fleet: whose it was.
-        sandbox: its name.
-        uid: 8 hex digits that fleet and sandbox derive.
+        sandbox: its name; for a legacy find `legacy-<uid>`.
+        legacy: the legacy find that a person named, such as `compose/e2e-12`; empty for a sandbox.
+        uid: 8 hex digits that fleet and sandbox derive; for a legacy find, that its host and name do.
         host: by its name in the specs.
         pass_id: of the pass that did it.
         by: who ran the pass.
@@ -104,7 +137,7 @@ class RemovalRecord(msgspec.Struct, frozen=True, kw_only=True):
         cause: why it could go, in words.
         recorded: our records knew it; wanted: a spec named it, and its ttl was over, a person named
             it too, or the spec wants it on another host.
-        older_than_s: what `reap.olderThan` was; it bounds the age of orphans alone.
+        older_than_s: what `reap.olderThan` was; it bounds the age of orphans and of legacy finds.
         looks: what was seen before anything was done, the last right before.
         touched: the steps that were tried, in order.
         end: what it came to.
@@ -114,6 +147,7 @@ class RemovalRecord(msgspec.Struct, frozen=True, kw_only=True):
     format: str = REMOVAL_FORMAT
     fleet: str
     sandbox: str
+    legacy: str = ""
     uid: str
     host: str
     pass_id: str

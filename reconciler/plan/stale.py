@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from reconciler.model.desired import Desired
+from reconciler.model.legacy import aside_since, mounted_by
 from reconciler.model.names import parse_derived
 from reconciler.model.observed import Neighbour, Observed, Reachable, SeenEntry, SeenRoot
 from reconciler.model.ownership import owner_of, project_of
@@ -57,12 +58,19 @@ def survey(desired: Desired, observed: Observed, records: Records, request: Plan
         if state is None:
             continue
         here = _Here(world=world, host=host, state=state)
-        findings = (*_sandboxes(here, places[host]), *_projects(here), *_folders(here))
+        findings = (*_sandboxes(here, places[host]), *_legacy(here))
         found = tuple(one.found for one in findings)
         unread = tuple(root.path for root in state.view.roots if root.state == "unreadable")
         inventories[host] = SandboxInventory(host=host, collected_at=state.view.observed_at, found=found, unread=unread)
         stale += [one.stale for one in findings if one.stale is not None]
     return Survey(inventories=inventories, stale=tuple(stale))
+
+
+def legacy_on(world: World, host: str) -> dict[str, StaleCandidate]:
+    """Give the finds without proof on a host that answered, by what they are, as a survey lists them."""
+    state = world.reachable(host)
+    findings = _legacy(_Here(world=world, host=host, state=state)) if state is not None else ()
+    return {one.found.object: one.stale for one in findings if one.stale is not None}
 
 
 class _Here(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +79,11 @@ class _Here(msgspec.Struct, frozen=True, kw_only=True):
     world: World
     host: str
     state: Reachable
+
+    @property
+    def now_s(self) -> float:
+        """Give the moment that has come by both clocks: one that is ahead makes nothing old."""
+        return min(self.state.view.host_clock_epoch_s, self.world.request.now.timestamp())
 
     def candidate(self, found: Found, judged: _Judged, evidence: dict[str, str]) -> StaleCandidate:
         """Say of something here that it may be stale; evidence that tells nothing is left out."""
@@ -201,6 +214,11 @@ def _evidence_of(case: Case) -> dict[str, str]:
 # Legacy finds --------------------------------------------------------------------------------------------------------
 
 
+def _legacy(here: _Here) -> Iterator[_Finding]:
+    yield from _projects(here)
+    yield from _folders(here)
+
+
 def _projects(here: _Here) -> Iterator[_Finding]:
     """Give every compose project whose name fits a pattern; whose it is, its name does not prove."""
     view, patterns = here.state.view, here.world.desired.reap.legacy_patterns
@@ -213,13 +231,15 @@ def _projects(here: _Here) -> Iterator[_Finding]:
         if not any(fnmatchcase(project, one) for one in patterns):
             continue
         made = [part.created_epoch_s for part in parts if part.created_epoch_s is not None]
-        age_s = round(view.host_clock_epoch_s - max(made)) if made else None
+        age_s = round(here.now_s - max(made)) if made else None
         states = sorted({part.state for part in parts})
         found = Found(
             object=f"compose/{project}", owner=owner_of(parts[0].labels), state=", ".join(states), age_s=age_s
         )
         what = f"a compose project of this name, {'running' if 'running' in states else 'not running'}"
-        judged = _unproved(here, age_s, what, kind="legacy")
+        put = [aside_since(part.name) for part in parts]
+        kept = _put_aside(here, max((since for since in put if since is not None), default=None))
+        judged = kept if kept is not None and None not in put else _unproved(here, age_s, what, kind="legacy")
         evidence = {"containers": ", ".join(sorted(part.full_id for part in parts))}
         yield _Finding(found, here.candidate(found, judged, evidence))
 
@@ -240,15 +260,27 @@ def _folders(here: _Here) -> Iterator[_Finding]:
 def _folder(here: _Here, root: SeenRoot, entry: SeenEntry, *, is_base: bool) -> _Finding:
     view = here.state.view
     path = f"{root.path.rstrip('/')}/{entry.name}"
-    holders = ", ".join(
-        sorted(one.name for one in view.neighbours if any(f"{at}/".startswith(f"{path}/") for at in one.mounted))
-    )
-    age_s = max(0, round(view.host_clock_epoch_s - entry.modified_epoch_s))
+    holders, users = ", ".join(mounted_by(view, path)), ", ".join(entry.used_by)
+    age_s = max(0, round(here.now_s - entry.modified_epoch_s))
     found = Found(object=f"folder/{path}", owner=f"uid {entry.uid}", age_s=age_s)
     what = "a folder in our base folder without a marker of ours" if is_base else "a folder in a legacy root"
-    used = f", mounted by {holders}" if holders else ""
-    judged = _unproved(here, age_s, f"{what}{used}", kind="orphan" if is_base else "legacy")
-    return _Finding(found, here.candidate(found, judged, {"inode": entry.inode, "mounted": holders}))
+    used = (f", mounted by {holders}" if holders else "") + (f", open in {users}" if users else "")
+    kept = _put_aside(here, aside_since(entry.name))
+    judged = kept or _unproved(here, age_s, f"{what}{used}", kind="orphan" if is_base else "legacy")
+    return _Finding(found, here.candidate(found, judged, {"inode": entry.inode, "mounted": holders, "open": users}))
+
+
+def _put_aside(here: _Here, since_s: int | None) -> _Judged | None:
+    """Judge what a person named before, and what was put aside for the grace."""
+    if since_s is None:
+        return None
+    left_s = here.world.desired.reap.grace_s - (here.now_s - since_s)
+    if left_s > 0:
+        reason = f"put aside for removal, {left_s:.0f} s of grace left"
+        return _Judged(kind="legacy", suggestion="ignore", reason=reason)
+    return _Judged(
+        kind="legacy", suggestion="inspect", reason="put aside for removal, its grace is over: name it again"
+    )
 
 
 def _unproved(here: _Here, age_s: float | None, what: str, *, kind: StaleKind) -> _Judged:

@@ -131,4 +131,5 @@ def _drop_folder(ending: Ending, steps: StepList) -> None:
         return
     base_dir = ending.view.identity.base_dir
     path = f"{base_dir}/{folder.folder}"
-    steps.effect(DropPath(path, base_dir, folder.inode or None), f"remove {path}")
+    marker = ending.uid if ending.holding.marker is not None else ""
+    steps.effect(DropPath(path, base_dir, folder.inode or None, marker), f"remove {path}")

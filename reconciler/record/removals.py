@@ -18,6 +18,7 @@ from reconciler.model.ownership import Ours, carries_ours, prove_labels, trusted
 from reconciler.model.plan import Action, Apply, Bucket, Plan, Step
 from reconciler.model.record import Records
 from reconciler.model.removal import ContainerEvidence, LookEvidence, NetworkEvidence, RemovalRecord, Touched
+from reconciler.record.finds import faults_of_find, see_find
 
 
 def removals_in(
@@ -38,7 +39,8 @@ def removals_in(
         sealed(
             RemovalRecord(
                 fleet=made.fleet,
-                sandbox=action.sandbox,
+                sandbox=f"legacy-{action.uid}" if action.bucket is Bucket.LEGACY else action.sandbox,
+                legacy=action.sandbox if action.bucket is Bucket.LEGACY else "",
                 uid=action.uid,
                 host=action.host,
                 pass_id=made.pass_id,
@@ -67,7 +69,8 @@ def faults_of(record: RemovalRecord) -> tuple[str, ...]:
     """
     if record.digest != _digest(record):
         return ("its digest is another: it was changed after it was written, or is not whole",)
-    found = [*_faults_of_proof(record), *_faults_of_targets(record)]
+    is_legacy = record.bucket is Bucket.LEGACY
+    found = list(faults_of_find(record)) if is_legacy else [*_faults_of_proof(record), *_faults_of_targets(record)]
     if not record.looks and record.touched:
         found.append("something was done, and no look at the host stands behind it")
     if record.bucket is Bucket.ORPHAN:
@@ -99,6 +102,7 @@ def _look(view: HostView, action: Action, *, fleet: str) -> LookEvidence:
         ),
         networks=tuple(NetworkEvidence(id=one.id, name=one.name, labels=_ours(one.labels)) for one in networks),
         marker=trusted_markers(view, fleet=fleet).get(action.uid),
+        find=see_find(view, action) if action.bucket is Bucket.LEGACY else None,
     )
 
 

@@ -25,13 +25,32 @@ def stale_json(
     *,
     fleet: str,
 ) -> dict[str, Any]:
-    """Give the document: `stale`, the `hosts` that answered with what they hold, and those that did not."""
+    """Give the document: `candidates`, the `hosts` that answered with what they hold, and those that did not."""
     return {
         "format": "reconciler-stale/1",
         "fleet": fleet,
-        "stale": msgspec.to_builtins(stale),
+        "candidates": [_candidate(one) for one in stale],
         "hosts": msgspec.to_builtins(dict(inventories)),
         "unreachable": {name: {"code": one.code, "reason": one.reason} for name, one in sorted(silent.items())},
+    }
+
+
+def _candidate(one: StaleCandidate) -> dict[str, Any]:
+    """Write one candidate as scripts may rely on it: flat, its class apart from what kind of thing it is."""
+    kind, _, name = one.found.object.partition("/")
+    return {
+        "host": one.host,
+        "kind": kind,
+        "name": name,
+        "class": one.kind,
+        "evidence": one.evidence,
+        "age_s": one.found.age_s,
+        "idle_s": one.found.idle_s,
+        "state": one.found.state,
+        "owner": one.found.owner,
+        "profile": one.found.profile,
+        "suggestion": one.suggestion,
+        "reason": one.reason,
     }
 
 

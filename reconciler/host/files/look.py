@@ -30,6 +30,7 @@ _STATES: dict[str, Literal["listed", "absent", "unreadable"]] = {
 _KINDS: dict[int, Kind] = {0o040000: "directory", 0o100000: "file", 0o120000: "symlink"}
 _SEEN = re.compile(r"seen ([0-9a-f]+) (\d+) (\d+) (\d+) (-?\d+) (\d+:\d+) (.+)", re.ASCII)
 _ENTRY = re.compile(r"entry ([0-9a-f]+) (\d+) (-?\d+) (\d+:\d+) (.+)", re.ASCII)
+_USER = re.compile(r"'?/proc/(\d+)/[a-z]+(?:/\d+)?'? -> '?(/.*?)'?", re.ASCII)
 _HOST_ID = re.compile(r"[0-9a-f]{32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -87,7 +88,8 @@ async def look_at_files(
         raise ReadFailed(f"host {host}: {why}", code="E_PATH")
     lines = [f"base {base_dir}", *(["markers"] if markers else []), *(f"root {path}" for path in listed)]
     lines += [f"path {path}" for path in asked if path not in digested] + [f"hash {path}" for path in digested]
-    done = await shell.run(load_script("look"), stdin="\n".join([*lines, ""]).encode(), deadline_s=LOOK_DEADLINE_S)
+    script = f"{load_script('users')}{load_script('look')}" if listed else load_script("look")
+    done = await shell.run(script, stdin="\n".join([*lines, ""]).encode(), deadline_s=LOOK_DEADLINE_S)
     return decode_look(done.stdout, host=host, asked=asked)
 
 
@@ -112,6 +114,7 @@ def decode_look(output: bytes, *, host: str, asked: tuple[str, ...] = ()) -> Fil
     contents: dict[str, str] = {}
     sums: dict[str, str] = {}
     roots: list[tuple[SeenRoot, list[SeenEntry]]] = []
+    users: list[tuple[str, str]] = []
     for line in lines[:-2]:
         word, _, rest = line.partition(" ")
         if word == "seen":
@@ -129,6 +132,8 @@ def decode_look(output: bytes, *, host: str, asked: tuple[str, ...] = ()) -> Fil
         elif word == "entry" and roots:
             root, entries = roots[-1]
             entries.append(_entry(root, line, host=host))
+        elif word == "used" and roots and (user := _USER.fullmatch(rest)) is not None:
+            users.append((user[1], user[2].removesuffix(" (deleted)")))
         elif word == "fault":
             raise ReadFailed(
                 f"host {host}: {printable(rest)}",
@@ -137,7 +142,7 @@ def decode_look(output: bytes, *, host: str, asked: tuple[str, ...] = ()) -> Fil
             )
         else:
             facts[word] = rest
-    listed = tuple(msgspec.structs.replace(root, entries=tuple(entries)) for root, entries in roots)
+    listed = tuple(msgspec.structs.replace(root, entries=_with_users(root, entries, users)) for root, entries in roots)
     return _gather(facts, seen, contents, sums, asked=asked, roots=listed, host=host)
 
 
@@ -195,7 +200,7 @@ def _gather(
 
 def _lock(told: str) -> SeenLock:
     state, _, line = told.partition(" ")
-    return SeenLock(line=line, is_held=state == "held")
+    return SeenLock(line=line, is_held=state == "held", is_left=state == "left")
 
 
 def _root(told: str, *, host: str) -> SeenRoot:
@@ -216,6 +221,19 @@ def _entry(root: SeenRoot, line: str, *, host: str) -> SeenEntry:
         uid=int(found[2]),
         modified_epoch_s=float(found[3]),
         inode=found[4],
+    )
+
+
+def _with_users(root: SeenRoot, entries: list[SeenEntry], users: list[tuple[str, str]]) -> tuple[SeenEntry, ...]:
+    """Add to each entry which processes use it, or something in it."""
+    begin = f"{root.path.rstrip('/')}/"
+    using: dict[str, set[str]] = {}
+    for pid, path in users:
+        if path.startswith(begin):
+            using.setdefault(path.removeprefix(begin).partition("/")[0], set()).add(f"process {pid}")
+    return tuple(
+        msgspec.structs.replace(one, used_by=tuple(sorted(using[one.name]))) if one.name in using else one
+        for one in entries
     )
 
 

@@ -1,8 +1,20 @@
 # Remove $3 from the folder $2 below the root $1, if its device and inode are $4 (`-`: if it is a plain file).
 # Where other users' folders are in it, it is refused; or, where $5 is `part`, all but those are removed.
+# $6 says what is expected of the root: `own` is ours alone, `given` is anybody's, `legacy` is ours or root's. A marker
+# with the uid $7 must be in it (`-`: need not). Only of a legacy folder: nothing in it was modified within the last $8
+# minutes, nobody uses it, and it is only put aside as $9 (`-`: removed).
 [ -e "$1" ] || [ -L "$1" ] || missing "$1" "$1"
 root=$1
-enter_root "$root" given
+case $6 in
+  given) enter_root "$root" given ;;
+  *)
+    cd -P / && cd -P "$root" 2>/dev/null || refuse E_BASE_DIR "$root is not a folder that we can enter"
+    at=$(pwd -P)
+    [ "$at" = "$root" ] || refuse E_BASE_DIR "$root is a symbolic link, or below one: it means $at"
+    [ "$6" = legacy ] || [ -f ./.host-id ] || refuse E_BASE_DIR "$root has no .host-id: it is another folder than before"
+    [ -O . ] || [ "$6 $(stat -c '%u' .)" = 'legacy 0' ] || refuse E_BASE_DIR "$root belongs to another user"
+    ;;
+esac
 # What an interrupted removal left behind. Nobody looks into it, so an hour's margin is only politeness.
 find . -maxdepth 1 -type d -name '.trash-*' -mmin +60 -exec rm -rf {} + 2>/dev/null
 descend "$2" must
@@ -13,6 +25,15 @@ if [ "$4" = - ]; then
   [ -f "./$3" ] || refuse E_PATH_KIND "$at/$3 is not a plain file, and only such a one is removed by its path alone"
 fi
 [ "$4" = - ] || [ "$found" = "$4" ] || refuse E_PATH_CHANGED "$at/$3 is another one than before"
+if [ "$7" != - ]; then
+  # Without it, this would not be known to be ours.
+  [ -f "./$3/.reconciler.json" ] && [ ! -L "./$3/.reconciler.json" ] && [ -O "./$3/.reconciler.json" ] ||
+    refuse E_PATH_CHANGED "$at/$3 has no marker of ours any more"
+  case $(head -c 65536 "./$3/.reconciler.json" | tr -d ' \t\n') in
+    *"\"uid\":\"$7\""*) ;;
+    *) refuse E_PATH_CHANGED "the marker in $at/$3 is another's now" ;;
+  esac
+fi
 [ "${found%%:*}" = "$(stat -c '%d' "$root")" ] || refuse E_PATH_MOUNT "$at/$3 lies on another disk than $root"
 # The kernel writes blanks and backslashes of mount points in octal.
 in_octal() {
@@ -37,6 +58,28 @@ if [ "$(id -u)" != 0 ]; then
   [ -z "$other" ] || refuse E_PATH_OWNER "$at/${other#./} belongs to another user, so it cannot be emptied"
 fi
 
+if [ "$6" = legacy ]; then
+  [ -d "./$3" ] || refuse E_PATH_KIND "$at/$3 is not a folder"
+  [ -O "./$3" ] || refuse E_PATH_OWNER "$at/$3 belongs to another user"
+  if [ "$8" -gt 0 ]; then
+    young=$(find "./$3" -xdev -mmin "-$8" 2>&1 | head -n 1)
+    case $young in find:*) refuse E_HOST_PERMISSION "$at/$3 cannot be looked into: ${young#find: }" ;; esac
+    [ -z "$young" ] || refuse E_PATH_YOUNG "$at/${young#./} was modified within the last $8 minutes"
+  fi
+  used=$(users_of "$at/$3" | while read -r line; do
+    case ${line#* -> } in
+      "$at/$3" | "'$at/$3'" | "$at/$3/"* | "'$at/$3/"* | "$at/$3 (deleted)") printf '%s' "${line%% -> *}" && break ;;
+    esac
+  done)
+  [ -z "$used" ] || refuse E_IN_USE "$at/$3 is in use: $used"
+fi
+if [ "$9" != - ]; then
+  [ ! -e "./$9" ] && [ ! -L "./$9" ] || refuse E_PATH_CHANGED "$at/$9 is there already"
+  said=$(mv -T "./$3" "./$9" 2>&1) || failed "$said"
+  [ ! -L "./$9" ] && [ "$(stat -c '%d:%i' "./$9")" = "$found" ] ||
+    refuse E_PATH_CHANGED "$at/$3 was exchanged at the last moment; what stood there is kept as $at/$9"
+  answer aside
+fi
 trash=$(mktemp -d "$root/.trash-XXXXXX" 2>&1) || failed "$trash"
 if ! said=$(mv -T "./$3" "$trash/x" 2>&1); then
   rmdir "$trash"

@@ -47,8 +47,10 @@ see_each() {
     esac
   done
 }
-# Say of a folder what stands directly in it, hidden names left out: `root STATE PATH`, then a line for each entry.
+# Say of a folder what stands directly in it, hidden names left out: `root STATE PATH`, then a line for each entry. Then
+# follows `used /proc/PID/WHAT -> PATH` for each process that uses what is in it.
 list() {
+  listed=''
   if ! [ -e "$1" ] && ! [ -L "$1" ]; then
     case $(stat "$1" 2>&1) in
       *': No such file or directory' | *': Not a directory') say "root absent $1" ;;
@@ -74,12 +76,13 @@ list() {
     return
   fi
   say "root listed $root"
+  listed=$root
   # What went since it was listed is no entry any more, nor is the pattern of an empty folder.
   found=$(stat -c 'entry %f %u %Y %d:%i %n' -- "$@" 2>/dev/null)
   [ -z "$found" ] || say "$found"
 }
 # Say who holds the lock, or held it last. Whoever gave it back has said so in the second line; where nobody has, it is
-# tried, shared and for a moment: who wants to have it waits for longer than that.
+# tried, shared and for a moment: who wants to have it waits for longer than that. Free by then, it was left.
 see_lock() {
   holder=''
   after=''
@@ -90,7 +93,10 @@ see_lock() {
   state=free
   if [ "$after" != released ]; then
     flock -n -s 9 9<"$base/.lock" 2>/dev/null
-    [ "$?" -ne 1 ] || state=held
+    case $? in
+      1) state=held ;;
+      *) [ -z "$holder" ] || state=left ;;
+    esac
   fi
   say "lock $state $holder"
 }
@@ -199,6 +205,8 @@ for root; do
   # shellcheck disable=SC2016  # the text itself
   case $root in '${host.baseDir}') root=$base ;; esac
   list "$root"
+  [ -z "$listed" ] || found=$(users_of "$listed/" | sed 's/^/used /')
+  [ -z "$listed" ] || [ -z "$found" ] || say "$found"
 done
 
 IFS=$newline
