@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
+import msgspec
+
 from reconciler.load.documents import HostDocument, RawDocument, SandboxDocument
 from reconciler.load.nodes import find
 from reconciler.load.text import shown
@@ -17,6 +19,7 @@ from reconciler.spec.paths import lies_below
 
 # A connection through two others is the most that sshd's own limits and people's patience bear.
 MAX_JUMPS: Final = 1
+_HOSTS_SHOWN: Final = 5
 
 
 def fleet_problems(fleets: int, first: RawDocument | None, folder: str) -> Iterator[Problem]:
@@ -179,6 +182,48 @@ def dependency_problems(
         place = find(sandboxes[circle[0]].tree, ("dependsOn",))
         message = f"sandboxes depend on each other in a circle: {' -> '.join(circle)}"
         yield Problem("E_REF_CYCLE", place, message, field="spec.dependsOn")
+
+
+def hosts_with(selector: Mapping[str, str], hosts: Mapping[str, HostDocument]) -> tuple[str, ...]:
+    """Give the hosts that have all of these labels, by name."""
+    wanted = selector.items()
+    return tuple(sorted(name for name, host in hosts.items() if wanted <= host.metadata.labels.items()))
+
+
+def nowhere(selector: Mapping[str, str], hosts: Mapping[str, HostDocument], at: SourceRef) -> Problem:
+    """Say that no host has the labels that a sandbox is to be placed by."""
+    written = {name: _labels(host.metadata.labels) for name, host in hosts.items()}
+    known = {label for labels in written.values() for label in labels}
+    missing = next((label for label in _labels(selector) if label not in known), None)
+    if missing is None:
+        message = f"no host has all of {shown(', '.join(_labels(selector)))}" if hosts else "there is no host"
+        near = (f"{name} has {', '.join(labels)}" for name, labels in sorted(written.items()) if labels)
+        hint = "; ".join(list(near)[:_HOSTS_SHOWN]) or None
+    else:
+        message = f"no host has the label {shown(missing)}"
+        hint = did_you_mean(missing, known, otherwise="hosts have") or "write it into a Host: metadata: {labels: …}"
+    return Problem("E_REF", at, message, field="spec.placement.selector", hint=hint)
+
+
+def on_hosts(found: Mapping[str, list[Problem]]) -> Iterator[Problem]:
+    """Give what is wrong with one sandbox on each of its hosts, and name the hosts where it is not so on all."""
+    alike: dict[tuple[str, SourceRef, str], list[tuple[str, Problem]]] = {}
+    for host, problems in found.items():
+        for problem in problems:
+            alike.setdefault((problem.code, problem.at, problem.message), []).append((host, problem))
+    for told in alike.values():
+        problem = told[0][1]
+        hosts = sorted({host for host, _ in told})
+        if len(hosts) == len(found) or any(f"host {host}" in problem.message for host in hosts):
+            yield problem
+            continue
+        more = f" and {len(hosts) - _HOSTS_SHOWN} more" if len(hosts) > _HOSTS_SHOWN else ""
+        where = f"{'host' if len(hosts) == 1 else 'hosts'} {', '.join(hosts[:_HOSTS_SHOWN])}{more}"
+        yield msgspec.structs.replace(problem, message=f"{problem.message} (on {where}, where it may be placed)")
+
+
+def _labels(labels: Mapping[str, str]) -> list[str]:
+    return [f"{key}={value}" for key, value in sorted(labels.items())]
 
 
 def circles(edges: Mapping[str, tuple[str, ...]]) -> Iterator[list[str]]:

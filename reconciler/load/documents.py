@@ -66,7 +66,8 @@ class SandboxDocument(msgspec.Struct, frozen=True, dict=True):
     Attributes:
         spec: every field as it holds; late values are `Template`s.
         tree: the merged and interpolated nodes, in which each value knows its place.
-        host: the name of its host, which exists.
+        host: the name of its host, which exists; of one that is placed, the first of those that it may be on.
+        candidates: of one that is placed, the same as it is on each host that it may be on, by their names.
     """
 
     name: str
@@ -75,6 +76,12 @@ class SandboxDocument(msgspec.Struct, frozen=True, dict=True):
     spec: SandboxSpec
     tree: MapNode
     host: str
+    candidates: tuple[SandboxDocument, ...] = ()
+
+    @property
+    def everywhere(self) -> tuple[SandboxDocument, ...]:
+        """Give it as it is on each host that it may be on."""
+        return self.candidates or (self,)
 
     def problem(self, code: str, message: str, *path: str | int, hint: str | None = None) -> Problem:
         """Make a problem of a field of the merged spec, at the place that said it."""

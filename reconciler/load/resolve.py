@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
+from reconciler.load.crosscheck import hosts_with, nowhere, on_hosts
 from reconciler.load.documents import FleetDocument, HostDocument, ProfileDocument, RawDocument, SandboxDocument
 from reconciler.load.inputs import InputSchema
 from reconciler.load.interpolate import Scope, interpolate
-from reconciler.load.nodes import Entry, MapNode, Node, find
-from reconciler.load.notyet import later
+from reconciler.load.nodes import Entry, ListNode, MapNode, Node, find, is_null
 from reconciler.load.overlay import overlay
 from reconciler.load.text import shown
 from reconciler.load.typed import typed, unknown_keys
@@ -21,7 +21,7 @@ from reconciler.spec.fleet import Fleet
 from reconciler.spec.host import Host
 from reconciler.spec.kinds import KINDS
 from reconciler.spec.profile import Profile
-from reconciler.spec.sandbox import Sandbox, SandboxSpec
+from reconciler.spec.sandbox import Placement, Sandbox, SandboxSpec
 from reconciler.spec.scalar import Scalar
 
 # What a file is to hold is not ours to read: a null in it is a value, and removes nothing.
@@ -34,6 +34,35 @@ class _Merged(msgspec.Struct, frozen=True):
     chain: tuple[str, ...]
     spec: MapNode
     inputs: InputSchema
+
+
+class _Sought(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold one sandbox while it is resolved: as written, laid over its profile, and whether that profile is known."""
+
+    raw: RawDocument
+    spec: MapNode
+    laid: MapNode
+    merged: _Merged | None
+    known: bool
+
+    @property
+    def is_part(self) -> bool:
+        """Tell whether what it holds is only a part, without its profile."""
+        return self.merged is None and self.spec.get("profile") is not None
+
+    def mentions(self, gap: str) -> bool:
+        """Tell whether a text anywhere in it, or in its profile, has this in it."""
+        waiting: list[Node] = [self.spec] if self.merged is None else [self.spec, self.merged.spec]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, Scalar):
+                if gap in node.text:
+                    return True
+            elif isinstance(node, ListNode):
+                waiting += node.items
+            else:
+                waiting += (entry.value for entry in node.entries.values())
+        return False
 
 
 class Resolver:
@@ -153,29 +182,84 @@ class Resolver:
             self.problems.append(Problem("E_REQUIRED", at, message, field="spec"))
             return
         merged, known = self._profile_of(spec)
-        before = len(self.problems)
-        tree = self._filled(raw, spec, merged, known=known)
-        told = {problem.at for problem in self.problems[before:]}
-        misfits: list[Problem] = []
-        model = typed(SandboxSpec, tree, misfits, ("spec",), whole=_CONTENTS)
-        # An input that its schema refuses is told once, not again wherever it was filled in.
-        self.problems.extend(problem for problem in misfits if problem.at not in told)
-        if model is None or header is None:
+        laid = _laid(spec, merged)
+        sought = _Sought(raw=raw, spec=spec, laid=laid, merged=merged, known=known)
+        hosts = self._candidates(sought)
+        if hosts is not None:
+            self._place(sought, header, hosts)
             return
+        found = self._typed(sought, _text(laid, "host"), self.problems)
+        if found is None or header is None:
+            return
+        model, tree = found
         host = model.host
         if host is None:
-            missing = Problem("E_REQUIRED", find(raw.node, ("spec",)), "a sandbox needs a host", field="spec.host")
-            unplaced = later("placement", find(tree, ("placement",)), "spec.placement")
-            self.problems.append(missing if model.placement is None else unplaced)
+            at, way_out = find(raw.node, ("spec",)), "name one, or write placement: {selector: {…}}"
+            self.problems.append(Problem("E_REQUIRED", at, "a sandbox needs a host", field="spec.host", hint=way_out))
             return
         if host not in self.of_kind("Host"):
             message = f"there is no host {shown(host)}"
             hint = did_you_mean(host, self.of_kind("Host"))
             self.problems.append(Problem("E_REF", find(tree, ("host",)), message, field="spec.host", hint=hint))
             return
-        if merged is None and spec.get("profile") is not None:
-            return  # without its profile, what it holds is only a part
+        if sought.is_part:
+            return
         self.sandboxes[raw.name] = SandboxDocument(raw.name, raw.at, header.metadata, model, tree, host)
+
+    def _candidates(self, sought: _Sought) -> tuple[str, ...] | None:
+        """Give the hosts that a sandbox may be placed on; None where its host is named, or nothing is said."""
+        node = sought.laid.get("placement")
+        if node is None or is_null(node) or _text(sought.laid, "host"):
+            return None
+        # Whatever is wrong with it is told when the whole spec is read.
+        unheard: list[Problem] = []
+        scope = self._scope(sought, "", unheard)
+        placement = typed(Placement, interpolate(node, scope, unheard, "spec.placement"), unheard)
+        if placement is None or unheard:
+            return ()
+        hosts = hosts_with(placement.selector, self.hosts)
+        # A Host that cannot be read may have the labels.
+        if not hosts and len(self.hosts) == len(self.of_kind("Host")):
+            at = find(sought.laid, ("placement", "selector"))
+            self.problems.append(nowhere(placement.selector, self.hosts, at))
+        return hosts
+
+    def _place(self, sought: _Sought, header: Sandbox | None, hosts: tuple[str, ...]) -> None:
+        """Resolve a sandbox once for each host on which it may be something else."""
+        if not hosts:
+            self._typed(sought, "", self.problems)
+            return
+        by_name, by_storage = sought.mentions("${host.name}"), sought.mentions("${storage.")
+        known: dict[tuple[object, ...], tuple[SandboxSpec, MapNode] | None] = {}
+        problems: dict[tuple[object, ...], list[Problem]] = {}
+        keys: dict[str, tuple[object, ...]] = {}
+        for host in hosts:
+            storage = self.hosts[host].spec.storage_roots
+            key = keys[host] = (host if by_name else "", *(storage.items() if by_storage else ()))
+            if key not in known:
+                known[key] = self._typed(sought, host, problems.setdefault(key, []))
+        self.problems.extend(on_hosts({host: problems[key] for host, key in keys.items()}))
+        raw = sought.raw
+        if header is None or sought.is_part:
+            return
+        found = tuple(
+            SandboxDocument(raw.name, raw.at, header.metadata, *whole, host)
+            for host, key in keys.items()
+            if (whole := known[key]) is not None
+        )
+        if len(found) == len(hosts):
+            self.sandboxes[raw.name] = msgspec.structs.replace(found[0], candidates=found)
+
+    def _typed(self, sought: _Sought, host: str, problems: list[Problem]) -> tuple[SandboxSpec, MapNode] | None:
+        """Fill in and type one sandbox as it is on a host; None after adding every problem to `problems`."""
+        before = len(problems)
+        tree = self._filled(sought, host, problems)
+        told = {problem.at for problem in problems[before:]}
+        misfits: list[Problem] = []
+        model = typed(SandboxSpec, tree, misfits, ("spec",), whole=_CONTENTS)
+        # An input that its schema refuses is told once, not again wherever it was filled in.
+        problems.extend(problem for problem in misfits if problem.at not in told)
+        return None if model is None else (model, tree)
 
     def _profile_of(self, spec: MapNode) -> tuple[_Merged | None, bool]:
         """Give a sandbox's profile, and whether what it should be is known."""
@@ -190,47 +274,36 @@ class Resolver:
         merged = self._merge(named.text, ())
         return merged, merged is not None
 
-    def _filled(self, raw: RawDocument, spec: MapNode, merged: _Merged | None, *, known: bool) -> MapNode:
-        """Merge and interpolate one sandbox's spec; `inputs` are used up by it."""
-        scope = self._scope(raw.name, spec, merged)
+    def _filled(self, sought: _Sought, host: str, problems: list[Problem]) -> MapNode:
+        """Interpolate one sandbox's merged spec as it is on a host; `inputs` are used up by it."""
+        filled = interpolate(sought.laid, self._scope(sought, host, problems), problems, "spec")
+        return filled if isinstance(filled, MapNode) else sought.laid
+
+    def _scope(self, sought: _Sought, host: str, problems: list[Problem]) -> Scope:
+        """Say what names mean in a sandbox on a host, after adding what is wrong with its inputs to `problems`."""
+        raw, spec, merged, known = sought.raw, sought.spec, sought.merged, sought.known
+        names: dict[str, str | Node] = {"sandbox.name": raw.name, "host.name": host}
+        document = self.hosts.get(host)
+        if document is not None:
+            names |= {f"storage.{root}": path for root, path in document.spec.storage_roots.items()}
+        prefixes = () if document is not None else ("storage.",)
+        scope = Scope(known=names, late=LATE_IN_SPECS, secrets=self._secrets, open_prefixes=prefixes)
         given = spec.get("inputs")
         if given is not None:
-            given = interpolate(given, scope, self.problems, "spec.inputs")
-        names: dict[str, str | Node] = dict(scope.known)
+            given = interpolate(given, scope, problems, "spec.inputs")
         if merged is not None:
             at = find(raw.node, ("spec", "inputs"))
-            values = merged.inputs.values(given, at, self.problems)
-            names |= {f"inputs.{name}": value for name, value in values.items()}
+            values = merged.inputs.values(given, at, problems)
+            names = names | {f"inputs.{name}": value for name, value in values.items()}
             missing = {f"inputs.{name}" for name in merged.inputs.properties} - names.keys()
             required = {f"inputs.{name}" for name in merged.inputs.required}
             scope = msgspec.structs.replace(scope, unset=missing - required, told=missing & required)
             known = known and not merged.inputs.problems
         elif given is not None and known:
             message = "inputs are for a profile, and this sandbox names none"
-            self.problems.append(Problem("E_INPUT", given.at, message, field="spec.inputs"))
-        prefixes = scope.open_prefixes if known else (*scope.open_prefixes, "inputs.")
-        scope = msgspec.structs.replace(scope, known=names, open_prefixes=prefixes)
-        base = merged.spec.get("sandbox") if merged is not None else None
-        laid = overlay(base, spec) if base is not None else spec
-        laid = _without(laid, "inputs") if isinstance(laid, MapNode) else spec
-        filled = interpolate(laid, scope, self.problems, "spec")
-        return filled if isinstance(filled, MapNode) else laid
-
-    def _scope(self, name: str, spec: MapNode, merged: _Merged | None) -> Scope:
-        named = spec.get("host")
-        if named is None and merged is not None:
-            named = _child(merged.spec, "sandbox", "host")
-        host = named.text if isinstance(named, Scalar) else ""
-        known: dict[str, str | Node] = {"sandbox.name": name, "host.name": host}
-        document = self.hosts.get(host)
-        if document is not None:
-            known |= {f"storage.{root}": path for root, path in document.spec.storage_roots.items()}
-        return Scope(
-            known=known,
-            late=LATE_IN_SPECS,
-            secrets=self._secrets,
-            open_prefixes=() if document is not None else ("storage.",),
-        )
+            problems.append(Problem("E_INPUT", given.at, message, field="spec.inputs"))
+        prefixes = prefixes if known else (*prefixes, "inputs.")
+        return msgspec.structs.replace(scope, known=names, open_prefixes=prefixes)
 
 
 def _misplaced(sandbox: Node) -> Iterator[Problem]:
@@ -240,6 +313,19 @@ def _misplaced(sandbox: Node) -> Iterator[Problem]:
         if key in entries:
             message = f"a profile's sandbox has no {key} of its own"
             yield Problem("E_CONFLICT", entries[key].at, message, field=f"spec.sandbox.{key}", hint=hint)
+
+
+def _laid(spec: MapNode, merged: _Merged | None) -> MapNode:
+    """Lay a sandbox's spec over its profile's, but for `inputs`."""
+    base = merged.spec.get("sandbox") if merged is not None else None
+    laid = overlay(base, spec) if base is not None else spec
+    return _without(laid, "inputs") if isinstance(laid, MapNode) else spec
+
+
+def _text(node: MapNode, key: str) -> str:
+    """Give a text as written; empty where there is none."""
+    value = node.get(key)
+    return value.text if isinstance(value, Scalar) and not is_null(value) else ""
 
 
 def _child(node: Node, *path: str) -> Node | None:

@@ -11,9 +11,11 @@ from reconciler.model.desired import Desired, SandboxDesired
 from reconciler.model.names import sandbox_uid
 from reconciler.model.observed import Observed, Reachable, Unreachable
 from reconciler.model.record import Record, Records
+from reconciler.plan.admission import Room
 from reconciler.plan.assessment import Trouble
 from reconciler.plan.holdings import Holding, HostHoldings, sort_view
 from reconciler.plan.machine import find_twins, identity_trouble, storage_trouble
+from reconciler.plan.placement import Ground, Placement, place, settled
 from reconciler.plan.request import PlanRequest
 from reconciler.plan.suspension import suspension
 
@@ -38,6 +40,8 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
         holdings: what each answering host holds, sorted by ownership.
         bound: what `${host.…}` means on each answering host.
         host_troubles: why nothing may be done on a host that did answer.
+        rooms: what each answering host of the specs has room for.
+        placements: where the sandboxes are to be whose host the specs leave open; `desired` has them there.
     """
 
     desired: Desired
@@ -48,6 +52,8 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     holdings: dict[str, HostHoldings]
     bound: dict[str, dict[str, str]]
     host_troubles: dict[str, Trouble]
+    rooms: dict[str, Room]
+    placements: dict[str, Placement]
 
     def wanted(self, place: Place) -> SandboxDesired | None:
         """Give what the specs want at a place; what a person asked to destroy is not wanted."""
@@ -94,7 +100,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def lay_out(desired: Desired, observed: Observed, records: Records, request: PlanRequest) -> World:
-    """Sort every answer by ownership and judge every host."""
+    """Sort every answer by ownership, judge every host, and place what the specs leave open."""
     answers = {name: state for name, state in sorted(observed.hosts.items()) if isinstance(state, Reachable)}
     holdings = {name: sort_view(state.view, fleet=desired.fleet) for name, state in answers.items()}
     remembered: defaultdict[str, dict[str, Record]] = defaultdict(dict)
@@ -112,8 +118,18 @@ def lay_out(desired: Desired, observed: Observed, records: Records, request: Pla
         trouble = suspended or troubles.get(name) or changed or overlap
         if trouble is not None:
             troubles[name] = trouble
+    rooms = {
+        name: Room(host=desired.hosts[name], state=state, holdings=holdings[name])
+        for name, state in answers.items()
+        if name in desired.hosts
+    }
+    placements = place(
+        Ground(
+            desired=desired, observed=observed, remembered=remembered, rooms=rooms, troubles=troubles, request=request
+        )
+    )
     return World(
-        desired=desired,
+        desired=settled(desired, {name: placed.host for name, placed in placements.items()}),
         observed=observed,
         records=records,
         remembered=dict(remembered),
@@ -121,6 +137,8 @@ def lay_out(desired: Desired, observed: Observed, records: Records, request: Pla
         holdings=holdings,
         bound={name: state.view.identity.bindings for name, state in answers.items()},
         host_troubles=troubles,
+        rooms=rooms,
+        placements=placements,
     )
 
 
