@@ -34,6 +34,8 @@ def real_host(lab_folder: Path) -> Iterator[Callable[[Generation], LabHost]]:
                 lab_folder, f"contract-{generation}", HostOptions(generation=generation)
             )
             started[generation].load_image(BUSYBOX, RICH, WEB)
+            if generation == "bookworm":
+                started[generation].give_compose()
         return started[generation]
 
     yield start

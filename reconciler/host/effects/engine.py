@@ -10,6 +10,7 @@ from reconciler.host.docker.decode import decode_container, decode_image, decode
 from reconciler.host.foreign import DockerRefused
 from reconciler.host.shell import lock_lost
 from reconciler.model.effect import Made, NotDone, Target
+from reconciler.model.legacy import doubt_legacy
 from reconciler.model.names import is_full_id
 from reconciler.model.observed import ImageFact, SeenContainer, SeenNetwork
 from reconciler.model.ownership import doubt_container
@@ -121,7 +122,10 @@ class Engine:
                 f"host {self.host}: the container {seen.full_id} is called {seen.name} now, not {target.name}",
                 "plan again",
             )
-        why = doubt_container(seen, await self.image(seen.image_id), uid=target.uid)
+        if target.project:
+            why = doubt_legacy(seen, project=target.project)
+        else:
+            why = doubt_container(seen, await self.image(seen.image_id), uid=target.uid)
         if why is not None:
             return NotDone(
                 "E_TARGET_CHANGED", f"host {self.host}: {target.name} is not touched: {why}", "find out who made it"

@@ -12,8 +12,10 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from reconciler.errors import HostError, OutcomeUnknown
+from reconciler.host.docker.decode import decode_list
 from reconciler.host.docker.refusals import explain
 from reconciler.host.docker.requests import create_body, update_body
+from reconciler.host.effects.compose import HostCompose
 from reconciler.host.effects.engine import Engine
 from reconciler.host.effects.supplies import (
     create_network,
@@ -23,6 +25,7 @@ from reconciler.host.effects.supplies import (
     remove_network,
 )
 from reconciler.host.files.change import HostFiles
+from reconciler.host.files.tree import HostTrees
 from reconciler.host.foreign import DockerRefused
 from reconciler.model.effect import (
     ConnectNetwork,
@@ -32,9 +35,11 @@ from reconciler.model.effect import (
     Done,
     DropPath,
     Effect,
+    JudgeCompose,
     MakeDirectory,
     NotDone,
     Outcome,
+    PlaceTree,
     PullImage,
     PutFile,
     PutMarker,
@@ -42,9 +47,11 @@ from reconciler.model.effect import (
     RemoveNetwork,
     RenameContainer,
     RestartContainer,
+    StageTree,
     StartContainer,
     StopContainer,
     Unknown,
+    UpCompose,
     UpdateContainer,
 )
 from reconciler.model.observed import RUNNING_STATES, ImageFact, SeenContainer
@@ -54,10 +61,12 @@ from reconciler.model.text import Unbound
 _FORBIDDEN, _ABSENT, _CONFLICT = 403, 404, 409
 
 
-async def perform(effect: Effect, *, engine: Engine, files: HostFiles) -> Outcome:
+async def perform(
+    effect: Effect, *, engine: Engine, files: HostFiles, trees: HostTrees, compose: HostCompose
+) -> Outcome:
     """Do one effect that is bound. It never raises: what fails before anything was sent is `NotDone`."""
     try:
-        return await _perform(effect, engine, files)
+        return await _perform(effect, engine, files, trees, compose)
     except Unbound as error:
         return NotDone(
             "E_UNBOUND", f"{error}, so nothing was sent", "is the secret declared under the Fleet's secrets?"
@@ -72,16 +81,26 @@ async def perform(effect: Effect, *, engine: Engine, files: HostFiles) -> Outcom
         return NotDone(error.code, error.message, error.hint, transient=error.transient)
 
 
-def _perform(effect: Effect, engine: Engine, files: HostFiles) -> Awaitable[Outcome]:
+def _perform(
+    effect: Effect, engine: Engine, files: HostFiles, trees: HostTrees, compose: HostCompose
+) -> Awaitable[Outcome]:
     match effect:
         case MakeDirectory():
             return files.make_directory(effect)
         case PutFile():
             return files.put_file(effect)
+        case StageTree():
+            return trees.stage(effect)
+        case PlaceTree():
+            return trees.place(effect)
+        case JudgeCompose():
+            return compose.judge(effect)
+        case UpCompose():
+            return compose.bring_up(effect, engine)
         case PutMarker():
             return files.put_marker(effect)
         case DropPath():
-            return files.drop_path(effect)
+            return _drop(engine, files, effect)
         case PullImage():
             return pull_image(engine, effect)
         case CreateVolume():
@@ -108,6 +127,16 @@ def _perform(effect: Effect, engine: Engine, files: HostFiles) -> Awaitable[Outc
             return _remove(engine, effect)
         case _:
             assert_never(effect)
+
+
+async def _drop(engine: Engine, files: HostFiles, effect: DropPath) -> Outcome:
+    """Remove a path; of what nothing proves to be ours, ask the engine once more whether it is in use."""
+    if effect.legacy is not None:
+        listed = decode_list(await engine.read.list_containers(), host=engine.host)
+        users = [one.name for one in listed if any(f"{at}/".startswith(f"{effect.path}/") for at in one.mounted)]
+        if users:
+            return NotDone("E_IN_USE", f"host {engine.host}: {effect.path} is mounted by {', '.join(sorted(users))}")
+    return await files.drop_path(effect)
 
 
 async def _create(engine: Engine, files: HostFiles, effect: CreateContainer) -> Outcome:

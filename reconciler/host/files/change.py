@@ -21,6 +21,7 @@ from reconciler.model.effect import (
     CreateContainer,
     Done,
     DropPath,
+    Legacy,
     MakeDirectory,
     NotDone,
     Outcome,
@@ -28,6 +29,7 @@ from reconciler.model.effect import (
     PutMarker,
     Unknown,
 )
+from reconciler.model.legacy import is_aside
 from reconciler.model.marker import MARKER_NAME
 from reconciler.model.text import plain, printable, tail_of
 
@@ -54,6 +56,8 @@ _HINTS = {
     "E_PATH_CHANGED": "plan again",
     "E_PATH_MISSING": "declare it under `directories`, or make it on the host",
     "E_PATH_MOUNT": "unmount it there first",
+    "E_PATH_YOUNG": "wait, or look who works in it; --older-than sets for how long nothing in it may have changed",
+    "E_IN_USE": "end what uses it, then name it again",
     "E_HOST_DISK": "free space on the host; `reconcile inspect host` shows its disks",
     "E_HOST_PERMISSION": "the SSH user must be allowed to write there",
 }
@@ -148,15 +152,23 @@ class HostFiles:
             return NotDone("E_PATH_OUTSIDE", f"{effect.path} is the root itself")
         if effect.inode is not None and not _INODE.fullmatch(effect.inode):
             return NotDone("E_PATH_CHANGED", f"{effect.inode!r} is no device and inode", _HINTS["E_PATH_CHANGED"])
-        args = (spot.root, spot.folders, spot.name, effect.inode or "-", self._whole(spot))
-        return await self._run("drop", args, what=effect.path, deadline_s=DROP_DEADLINE_S)
+        kind, legacy = self._kind(spot.root), effect.legacy
+        if legacy is not None:
+            kind = "legacy"
+            if spot.folders or (legacy.aside and not is_aside(legacy.aside, of=spot.name)):
+                return NotDone("E_PATH_OUTSIDE", f"{effect.path} is not put aside as {printable(legacy.aside)!r}")
+        minutes = 0 if legacy is None else -(-legacy.older_than_s // 60)
+        aside = legacy.aside if legacy is not None else ""
+        where = (spot.root, spot.folders, spot.name, effect.inode or "-", self._whole(spot, legacy=legacy))
+        bounds = (kind, effect.marker_uid or "-", str(minutes), aside or "-")
+        return await self._run("drop", (*where, *bounds), what=effect.path, deadline_s=DROP_DEADLINE_S)
 
     def _kind(self, root: str) -> str:
         return "own" if root == self._base_dir else "given"
 
-    def _whole(self, spot: Spot) -> str:
+    def _whole(self, spot: Spot, *, legacy: Legacy | None) -> str:
         """Say whether all of it must go, or as much as may: a container that is root leaves what only root removes."""
-        return "part" if is_own(spot, base_dir=self._base_dir) else "whole"
+        return "part" if is_own(spot, base_dir=self._base_dir) and legacy is None else "whole"
 
     async def _run(
         self,
@@ -171,7 +183,7 @@ class HostFiles:
         if not self._is_held():
             lost = lock_lost(self._shell.host)
             return NotDone(lost.code, lost.message)
-        text = load_script("anchor") + load_script(script)
+        text = load_script("anchor") + (load_script("users") if script == "drop" else "") + load_script(script)
         try:
             if hand is not None:
                 done = await hand.run(text, args=args, deadline_s=deadline_s, is_held=self._is_held)

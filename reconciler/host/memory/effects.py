@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from reconciler.host.effects.engine import unresolved
 from reconciler.host.effects.supplies import image_labels_refused
-from reconciler.host.memory import files
+from reconciler.host.memory import compose, files, trees
 from reconciler.host.memory.world import World
 from reconciler.model.effect import (
     ConnectNetwork,
@@ -18,10 +18,12 @@ from reconciler.model.effect import (
     Done,
     DropPath,
     Effect,
+    JudgeCompose,
     Made,
     MakeDirectory,
     NotDone,
     Outcome,
+    PlaceTree,
     PullImage,
     PutFile,
     PutMarker,
@@ -29,14 +31,23 @@ from reconciler.model.effect import (
     RemoveNetwork,
     RenameContainer,
     RestartContainer,
+    StageTree,
     StartContainer,
     StopContainer,
     Target,
+    UpCompose,
     UpdateContainer,
 )
+from reconciler.model.legacy import doubt_legacy
 from reconciler.model.names import is_full_id
 from reconciler.model.observed import RUNNING_STATES, SeenContainer, SeenVolume
-from reconciler.model.ownership import carries_ours, doubt_container, doubt_labels, same_attempt, same_owner
+from reconciler.model.ownership import (
+    carries_ours,
+    doubt_container,
+    doubt_labels,
+    same_attempt,
+    same_owner,
+)
 
 
 def perform(world: World, effect: Effect, *, base_dir: str) -> Outcome:
@@ -47,6 +58,14 @@ def perform(world: World, effect: Effect, *, base_dir: str) -> Outcome:
             return files.make_directory(world, effect, base_dir=base_dir)
         case PutFile():
             return files.put_file(world, effect, base_dir=base_dir)
+        case StageTree():
+            return trees.stage_tree(world, effect)
+        case PlaceTree():
+            return trees.place_tree(world, effect)
+        case JudgeCompose():
+            return compose.judge_compose(world, effect)
+        case UpCompose():
+            return compose.up_compose(world, effect, launch=_launch)
         case PutMarker():
             return files.put_marker(world, effect, base_dir=base_dir)
         case DropPath():
@@ -293,7 +312,8 @@ def _target(world: World, target: Target) -> SeenContainer | NotDone:
     if seen.name != target.name:
         return NotDone("E_TARGET_CHANGED", f"the container {seen.full_id[:12]} is {seen.name} now, not {target.name}")
     image = next((fact for fact in world.images.values() if fact.id == seen.image_id), None)
-    why = doubt_container(seen, image, uid=target.uid)
+    legacy = target.project
+    why = doubt_legacy(seen, project=legacy) if legacy else doubt_container(seen, image, uid=target.uid)
     if why is not None:
         return NotDone("E_TARGET_CHANGED", f"{target.name} is not touched: {why}")
     return seen

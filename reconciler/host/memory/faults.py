@@ -11,7 +11,7 @@ from reconciler.errors import HostError
 from reconciler.host.memory.world import World
 from reconciler.model.effect import Effect, NotDone
 
-Verb = Literal["identify", "look", "facts", "find", "probe", "logs", "hold"]
+Verb = Literal["identify", "look", "facts", "weigh", "find", "probe", "logs", "hold"]
 
 
 class LostRequest(msgspec.Struct, frozen=True, tag="lost_request"):

@@ -14,6 +14,7 @@ from reconciler.host.files.look import CLOSED_FOLDER
 from reconciler.host.memory.parts import Node
 from reconciler.host.memory.world import World
 from reconciler.model.effect import Done, DropPath, MakeDirectory, NotDone, Outcome, PutFile, PutMarker
+from reconciler.model.legacy import is_aside
 from reconciler.model.marker import MARKER_NAME, read_marker
 from reconciler.model.observed import SeenEntry, SeenMarker, SeenPath, SeenRoot
 
@@ -86,7 +87,7 @@ def put_marker(world: World, effect: PutMarker, *, base_dir: str) -> Outcome:
 
 def drop_path(world: World, effect: DropPath, *, base_dir: str) -> Outcome:
     """Remove a path with all below it, if it still is what was seen; in a sandbox's own folder, what may be removed."""
-    refused = _refuse(world, effect.path, root=effect.root)
+    refused = refuse(world, effect.path, root=effect.root)
     if refused is not None:
         return refused
     if effect.path == effect.root:
@@ -98,17 +99,26 @@ def drop_path(world: World, effect: DropPath, *, base_dir: str) -> Outcome:
         return NotDone("E_PATH_KIND", f"{effect.path} is not a plain file, and only such a one goes by its path alone")
     if effect.inode is not None and effect.inode != _inode(node):
         return NotDone("E_PATH_CHANGED", f"{effect.path} is another one than before")
+    if effect.root == base_dir and f"{base_dir}/{HOST_ID_NAME}" not in world.paths:
+        return NotDone("E_BASE_DIR", f"{base_dir} has no {HOST_ID_NAME}: it is another folder than before")
     whole = [effect.path, *(path for path in world.paths if path.startswith(f"{effect.path}/"))]
     nodes = [world.paths[path] for path in whole]
     if any(below.device != world.paths[effect.root].device for below in nodes):
         return NotDone("E_PATH_MOUNT", f"something is mounted at or below {effect.path}")
     foreign = [path for path in whole if world.paths[path].kind == "directory" and world.paths[path].uid != world.uid]
     spot = find_spot(effect.path, root=effect.root)
-    part = isinstance(spot, Spot) and is_own(spot, base_dir=base_dir)
+    part = isinstance(spot, Spot) and is_own(spot, base_dir=base_dir) and effect.legacy is None
     if world.uid != 0 and foreign and (effect.path in foreign or not part):
         return NotDone("E_PATH_OWNER", f"a folder at or below {effect.path} belongs to another user")
     stuck = [path for path in whole if any(path.startswith(f"{folder}/") for folder in foreign) and world.uid != 0]
+    doubt = _doubt_marker(world, effect) or _doubt_legacy(world, effect, whole)
+    if doubt is not None:
+        return doubt
     removed = {path: world.paths.pop(path) for path in whole}
+    if effect.legacy is not None and effect.legacy.aside:
+        put = f"{effect.path.rpartition('/')[0]}/{effect.legacy.aside}"
+        world.paths |= {put + path.removeprefix(effect.path): node for path, node in removed.items()}
+        return Done()
     if not stuck:
         return Done()
     kept = f"{effect.root}/.kept-{world.fresh_number()}"
@@ -117,6 +127,34 @@ def drop_path(world: World, effect: DropPath, *, base_dir: str) -> Outcome:
         if any(below == path or below.startswith(f"{path}/") for below in stuck):
             world.paths[f"{kept}/x{path.removeprefix(effect.path)}"] = node
     return Done(warning=f"{effect.path} is gone, but for {tell_kept(kept)}")
+
+
+def _doubt_marker(world: World, effect: DropPath) -> NotDone | None:
+    node = world.paths.get(f"{effect.path}/{MARKER_NAME}")
+    if not effect.marker_uid or (
+        node is not None and f'"uid":"{effect.marker_uid}"'.encode() in node.content.replace(b" ", b"")
+    ):
+        return None
+    return NotDone("E_PATH_CHANGED", f"{effect.path} has no marker of ours any more")
+
+
+def _doubt_legacy(world: World, effect: DropPath, whole: list[str]) -> NotDone | None:
+    """Refuse what nothing proves to be ours, unless it is the user's own, at rest, and mounted by nobody."""
+    legacy = effect.legacy
+    if legacy is None:
+        return None
+    name = effect.path.rpartition("/")[2]
+    if legacy.aside and not is_aside(legacy.aside, of=name):
+        return NotDone("E_PATH_OUTSIDE", f"{effect.path} is not put aside as {legacy.aside!r}")
+    if world.paths[effect.root].uid not in (world.uid, 0):
+        return NotDone("E_BASE_DIR", f"{effect.root} belongs to another user")
+    if world.paths[effect.path].uid != world.uid:
+        return NotDone("E_PATH_OWNER", f"{effect.path} belongs to another user")
+    if any(world.clock() - world.paths[path].modified_epoch_s < legacy.older_than_s for path in whole):
+        return NotDone("E_PATH_YOUNG", f"something in {effect.path} was modified only just now")
+    mounts = [(seen.name, mount) for seen in world.containers.values() for mount in seen.spec.mounts.values()]
+    users = [name for name, mount in mounts if f"{mount.source}/".startswith(f"{effect.path}/")]
+    return NotDone("E_IN_USE", f"{effect.path} is mounted by {', '.join(users)}") if users else None
 
 
 def see_path(world: World, path: str, *, hashed: bool) -> SeenPath:
@@ -221,7 +259,7 @@ def _write(world: World, path: str, content: bytes, *, mode: str) -> Outcome:
 
 def _enter(world: World, path: str, *, root: str, base_dir: str) -> NotDone | None:
     """Check the way to a path; our own root is made where it is missing, and given the host's id."""
-    refused = _refuse(world, path, root=root)
+    refused = refuse(world, path, root=root)
     if refused is None and root == base_dir:
         refused = make_base_dir(world, base_dir)
         if refused is None and f"{base_dir}/{HOST_ID_NAME}" not in world.paths:
@@ -232,7 +270,7 @@ def _enter(world: World, path: str, *, root: str, base_dir: str) -> NotDone | No
     return refused
 
 
-def _refuse(world: World, path: str, *, root: str) -> NotDone | None:
+def refuse(world: World, path: str, *, root: str) -> NotDone | None:
     """Refuse what is not below the root, and every way that leads through a link."""
     if posixpath.normpath(path) != path or root == "/" or not (path == root or path.startswith(f"{root}/")):
         return NotDone("E_PATH_OUTSIDE", f"{path} does not lie below {root}")

@@ -16,6 +16,7 @@ from reconciler.host.memory.faults import Fault, Late, LostReply, LostRequest, R
 from reconciler.host.memory.files import make_base_dir, see_host_id, see_markers, see_path, see_roots
 from reconciler.host.memory.parts import Happened, Lock, ManualClock
 from reconciler.host.memory.probes import answer
+from reconciler.host.memory.weights import group_use, weigh
 from reconciler.host.memory.world import World
 from reconciler.model.effect import Effect, NotDone, Outcome, Unknown
 from reconciler.model.observed import (
@@ -29,7 +30,7 @@ from reconciler.model.observed import (
 )
 from reconciler.model.ownership import is_of_fleet
 from reconciler.model.probe import Probe, ProbeFailed, ProbeResult
-from reconciler.model.snapshot import Disks, DiskUse, DockerDisk, HostSnapshot, SandboxUse
+from reconciler.model.snapshot import Disks, DiskUse, DockerDisk, HostSnapshot, Weight
 from reconciler.model.text import Template, bind, printable
 
 VIEWS_KEPT = 16
@@ -53,6 +54,8 @@ class MemoryLease:
 
     async def release(self) -> None:
         """Give the lock back; safe to call twice."""
+        if not self.lost:
+            self._world.given_back[self._key] = self.line
         self.drop()
 
     def drop(self) -> None:
@@ -147,17 +150,19 @@ class MemoryHost:
             containers_running=len(running),
             containers_total=len(world.containers),
             docker_disk=_DOCKER_DISK if with_docker_disk else None,
-            sandboxes={
-                seen.full_id: SandboxUse(cpu_usage_ns=0, memory_current_bytes=1 << 20)
-                for seen in running
-                if seen.full_id in container_ids
-            },
+            sandboxes={seen.full_id: group_use(world, seen) for seen in running if seen.full_id in container_ids},
             missing={
                 **{f"pressure_{kind}": "a made-up machine has none" for kind in ("cpu", "memory", "io")},
                 **({} if with_docker_disk else {"docker_disk": "the engine was not asked"}),
                 "gpus": "a made-up machine has none" if with_gpus else "GPUs were not asked for",
             },
         )
+
+    async def weigh(self, containers: tuple[str, ...]) -> dict[str, Weight]:
+        """Measure what containers take by themselves."""
+        await self._ask("weigh")
+        found = ((asked, self.world.containers.get(asked) or self.world.by_name(asked)) for asked in containers)
+        return {asked: weigh(self.world, seen) for asked, seen in found if seen is not None}
 
     async def find(self, name: str) -> SeenContainer | None:
         """Inspect one container by its exact Docker name or full id."""
@@ -178,7 +183,9 @@ class MemoryHost:
         return tuple(printable(line, kept="\t") for line in self.world.output[full_id][-lines:]) if lines > 0 else ()
 
     async def close(self) -> None:
-        """Close the connection, and let its lock go."""
+        """Give the lock back and close the connection."""
+        if self._lease is not None:
+            await self._lease.release()
         self.cut()
 
     def cut(self) -> None:
@@ -321,7 +328,9 @@ class MemoryHost:
     def see_lock(self) -> SeenLock:
         """Tell who has the lock, or had it last."""
         there = self.world.locks.get(self._base_dir)
-        return SeenLock(line=self.world.last_holds.get(self._base_dir, ""), is_held=there is not None)
+        line = self.world.last_holds.get(self._base_dir, "")
+        is_left = there is None and line != self.world.given_back.get(self._base_dir, "")
+        return SeenLock(line=line, is_held=there is not None, is_left=is_left)
 
     def _neighbour(self, seen: SeenContainer) -> Neighbour:
         ports = tuple(sorted(self.world.ports.get(seen.full_id, {}).values()))

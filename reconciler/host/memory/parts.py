@@ -52,6 +52,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
         ready_after: how many asks of each probe are answered with "not yet".
         listens: ports on which it answers; None answers on all.
         health: what its health check says in the end.
+        memory_bytes: what it takes while it runs, of which `idle_cache_bytes` is file cache that nobody uses.
+        written_bytes: what it writes into its own layer.
     """
 
     start_error: str | None = None
@@ -62,6 +64,9 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     ready_after: int = 0
     listens: tuple[int, ...] | None = None
     health: Literal["starting", "healthy", "unhealthy"] = "healthy"
+    memory_bytes: int = 1 << 20
+    idle_cache_bytes: int = 0
+    written_bytes: int = 0
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,7 +28,8 @@ class World:
     """Hold one machine: its containers, images, networks, volumes, files, ports, lock and log of what was done to it.
 
     Everything is open to a test: frozen values in mutable maps. `registry` holds what can be pulled, `behaviours` what
-    a container does, by its Docker name, its command, or its image's reference, in this order.
+    a container does, by its Docker name, its command, or its image's reference, in this order. `layers` holds what each
+    layer of an image takes, by the image's id and the layer's; an image that is not there has one of its own.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class World:
         self.containers: dict[str, SeenContainer] = {}
         self.images: dict[str, ImageFact] = {}
         self.registry: dict[str, ImageFact] = {}
+        self.layers: dict[str, dict[str, int]] = {}
         self.networks: dict[str, SeenNetwork] = {}
         self.volumes: dict[str, SeenVolume] = {}
         self.paths: dict[str, Node] = {}
@@ -59,6 +61,7 @@ class World:
         self.asks: dict[tuple[str, str], int] = {}
         self.locks: dict[str, Lock] = {}
         self.last_holds: dict[str, str] = {}
+        self.given_back: dict[str, str] = {}
         self.happened: list[Happened] = []
         self.late: list[tuple[int, Effect]] = []
         self._first_start_s: dict[str, float] = {}

@@ -44,12 +44,12 @@ while IFS=' ' read -r kind value; do
       [ "${#value}" -eq 64 ] || continue
       if [ -e $top/cgroup.controllers ]; then
         find_group $top "$value"
-        [ -n "$group" ] && groups="$groups $group/cpu.stat $group/memory.current"
+        [ -n "$group" ] && groups="$groups $group/cpu.stat $group/memory.current $group/memory.stat"
       else
         find_group $top/cpuacct "$value"
         [ -n "$group" ] && groups="$groups $group/cpuacct.usage"
         find_group $top/memory "$value"
-        [ -n "$group" ] && groups="$groups $group/memory.usage_in_bytes"
+        [ -n "$group" ] && groups="$groups $group/memory.usage_in_bytes $group/memory.stat"
       fi
       # What went over a container's own interfaces stands with any of its processes; a host's have docker0 among them.
       if [ -n "$group" ] && IFS= read -r pid <"$group/cgroup.procs"; then
@@ -64,7 +64,7 @@ done
 # shellcheck disable=SC2086  # the list of files is ours, and has no blanks
 counters=$(grep -sHe '^cpu' -e '^[0-9]' -e '^[0-9a-f]*-[0-9a-f]*-' -e '^MemTotal:' -e '^MemAvailable:' -e '^MemFree:' -e '^Buffers:' \
   -e '^Cached:' -e '^SwapTotal:' -e '^SwapFree:' -e '^some' -e '^full' -e '^usage_usec' -e '^btime' -e '^ *eth' -e '^ *docker0:' \
-  -e ' nfs' -e ' cifs ' -e ' fuse' -e ' ceph ' /proc/self/mounts \
+  -e '^inactive_file ' -e '^total_inactive_file ' -e ' nfs' -e ' cifs ' -e ' fuse' -e ' ceph ' /proc/self/mounts \
   /proc/sys/kernel/random/boot_id /proc/uptime /proc/loadavg /proc/stat /proc/meminfo \
   /proc/pressure/cpu /proc/pressure/memory /proc/pressure/io $groups </dev/null)
 out="$out$counters$newline"

@@ -139,5 +139,5 @@ def test_a_digest_is_pinned_as_long_as_its_version_is() -> None:
     assert a_sandbox().intent == PINNED_INTENT
 
 
-PINNED_CONTAINER = "1:ec583973dbcdb91f"
-PINNED_INTENT = "1:b8e77571084a9876"
+PINNED_CONTAINER = "2:ec583973dbcdb91f"
+PINNED_INTENT = "2:456ec70627334612"

@@ -1,0 +1,299 @@
+"""Trees on a host: what arrives, what is left out, what stays, by tar with both kinds of tools and by rsync."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from reconciler.disk.tree import read_tree
+from reconciler.host.files.tree import HostTrees
+from reconciler.host.shell.local import LocalShell
+from reconciler.model.effect import Done, NotDone, Outcome, PlaceTree, StageTree
+from tests.integration.rig import MARKER, Rig
+from tests.lab.packages import MACHINE_PATH, rsync
+
+
+class Bench:
+    """Hold a folder of the operator's, and a host that it is brought to."""
+
+    def __init__(self, rig: Rig, folder: Path) -> None:
+        self.rig = rig
+        self.folder = folder
+        self.said: list[str] = []
+        self.trees = HostTrees(rig.shell, base_dir=str(rig.base), is_held=lambda: True, progress=self.said.append)
+        self.own = rig.base / MARKER.uid
+        self.place = self.own / "source"
+
+    def effects(self, *exclude: str) -> tuple[StageTree, PlaceTree]:
+        content = read_tree(self.folder, exclude).content
+        base = str(self.rig.base)
+        stage = StageTree(str(self.place), base, str(self.folder), exclude, content)
+        return stage, PlaceTree(str(self.place), base, content)
+
+    async def bring(self, *exclude: str) -> Outcome:
+        stage, place = self.effects(*exclude)
+        staged = await self.trees.stage(stage)
+        assert staged == Done(), staged
+        return await self.trees.place(place)
+
+    def leftovers(self) -> list[str]:
+        return sorted(name for name in os.listdir(self.own) if name.startswith("."))
+
+
+@pytest.fixture
+async def bench(rig: Rig, tmp_path: Path) -> Bench:
+    await rig.mark()
+    return _bench(rig, tmp_path)
+
+
+def _bench(rig: Rig, tmp_path: Path) -> Bench:
+    folder = tmp_path / "app tree"
+    (folder / "deep/er").mkdir(parents=True)
+    (folder / "run").write_text("#!/bin/sh\n")
+    (folder / "run").chmod(0o700)
+    (folder / "deep/er/data").write_bytes(bytes(range(256)) * 4096)
+    (folder / "-rf $(x) 'y' é.txt").write_text("odd\n")
+    (folder / "deep/link").symlink_to("../run")
+    (folder / "empty").write_text("")
+    return Bench(rig, folder)
+
+
+@pytest.fixture
+async def synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Give a bench with rsync at both ends: a wrapper, since it may need libraries that this machine lacks."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    found = rsync()
+    wrapper = tools / "rsync"
+    wrapper.write_text(
+        f'#!/bin/sh\necho "$*" >>{tmp_path}/asked\nLD_LIBRARY_PATH={found.library_path} exec {found.path}/rsync "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    rig = Rig(tmp_path.resolve(), LocalShell("h1", search_path=f"{tools}:{MACHINE_PATH}"))
+    await rig.mark()
+    return _bench(rig, tmp_path)
+
+
+def _modes(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): stat.filemode(path.lstat().st_mode) for path in folder.rglob("*")}
+
+
+_MODES = {
+    "deep": "drwxr-xr-x",
+    "deep/er": "drwxr-xr-x",
+    "deep/er/data": "-rw-r--r--",
+    "deep/link": "lrwxrwxrwx",
+    "run": "-rwxr-xr-x",
+    "empty": "-rw-r--r--",
+    "-rf $(x) 'y' é.txt": "-rw-r--r--",
+}
+
+
+async def test_all_of_it_arrives_and_is_readable_by_containers(bench: Bench) -> None:
+    assert await bench.bring() == Done()
+    assert _modes(bench.place) == _MODES
+    assert read_tree(bench.place, ()) == read_tree(bench.folder, ())
+    assert bench.leftovers() == [".reconciler.json", ".tree-source", ".tree-source.digest"]
+
+
+async def test_rsync_brings_the_same(synced: Bench) -> None:
+    assert await synced.bring() == Done()
+    assert _modes(synced.place) == _MODES
+    assert read_tree(synced.place, ()) == read_tree(synced.folder, ())
+    asked = (synced.folder.parent / "asked").read_text().splitlines()
+    assert len(asked) == 2, "one end here and one there"
+    assert asked[1].startswith("--server")
+
+
+async def test_rsync_sends_only_what_differs(synced: Bench) -> None:
+    await synced.bring()
+    (synced.folder / "run").write_text("#!/bin/sh\nexit 1\n")
+    (synced.folder / "empty").unlink()
+    (synced.place / "left by a container").write_text("x")
+    assert await synced.bring() == Done()
+    (synced.place / "left by a container").unlink()
+    assert read_tree(synced.place, ()) == read_tree(synced.folder, ())
+
+
+async def test_what_is_gone_here_goes_there_too_and_what_is_not_ours_stays(bench: Bench) -> None:
+    await bench.bring()
+    before = bench.place.stat().st_ino
+    (bench.folder / "deep/link").unlink()
+    (bench.folder / "deep/er/data").unlink()
+    (bench.place / "data").mkdir()
+    (bench.place / "data/rows").write_text("rows")
+    (bench.place / "deep/left by a container").write_text("x")
+    assert await bench.bring() == Done()
+    theirs = ["data", "data/rows", "deep", "deep/left by a container"]
+    assert sorted(_modes(bench.place)) == ["-rf $(x) 'y' é.txt", *theirs, "empty", "run"]
+    assert bench.place.stat().st_ino == before, "who has it mounted sees what is new"
+
+
+async def test_a_change_after_planning_sends_nothing(bench: Bench) -> None:
+    stage, place = bench.effects()
+    (bench.folder / "run").write_text("another\n")
+    refused = await bench.trees.stage(stage)
+    assert isinstance(refused, NotDone)
+    assert refused.code == "E_TREE_CHANGED"
+    assert isinstance(await bench.trees.place(place), NotDone)
+    assert not bench.place.exists()
+
+
+async def test_what_arrived_wrong_is_not_staged(bench: Bench) -> None:
+    stage, place = bench.effects()
+    assert await bench.trees.stage(stage) == Done()
+    (bench.own / ".new-source/run").write_text("exchanged\n")
+    refused = await bench.trees.place(place)
+    assert isinstance(refused, NotDone)
+    assert refused.code == "E_TREE_CHANGED"
+    assert not bench.place.exists()
+
+
+async def test_a_cut_while_placing_is_mended_by_the_next(bench: Bench) -> None:
+    await bench.bring()
+    (bench.folder / "run").write_text("#!/bin/sh\nexit 1\n")
+    stage, place = bench.effects()
+    await bench.trees.stage(stage)
+    (bench.own / ".new-source/run").rename(bench.place / "run")
+    refused = await bench.trees.place(place)
+    assert isinstance(refused, NotDone)
+    assert await bench.bring() == Done()
+    assert read_tree(bench.place, ()) == read_tree(bench.folder, ())
+
+
+async def test_a_folder_that_became_a_link_leads_nowhere(bench: Bench) -> None:
+    await bench.bring()
+    (bench.place / "deep/er/data").unlink()
+    (bench.place / "deep/er").rmdir()
+    (bench.place / "deep/er").symlink_to(bench.rig.decoy / "deep")
+    (bench.folder / "deep/er/precious").write_text("ours\n")
+    refused = await bench.bring()
+    assert isinstance(refused, NotDone)
+    assert refused.code == "E_PATH_LINK"
+    (bench.folder / "deep/er/precious").unlink()
+    (bench.folder / "deep/er/data").unlink()
+    assert await bench.bring() == Done()
+    assert bench.rig.decoy_state() == bench.rig.before
+    assert (bench.rig.decoy / "deep/precious").read_text() == "precious"
+
+
+async def test_a_link_in_the_place_of_a_file_is_replaced(bench: Bench) -> None:
+    await bench.bring()
+    (bench.place / "run").unlink()
+    (bench.place / "run").symlink_to(bench.rig.decoy / "deep/precious")
+    (bench.folder / "empty").write_text("no more\n")
+    assert await bench.bring() == Done()
+    assert (bench.place / "run").read_text() == "#!/bin/sh\n"
+    assert (bench.rig.decoy / "deep/precious").read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["source", ".new-source"])
+async def test_a_link_in_the_way_is_never_followed(bench: Bench, name: str) -> None:
+    (bench.own / name).symlink_to(bench.rig.decoy)
+    stage, place = bench.effects()
+    outcomes = [await bench.trees.stage(stage), await bench.trees.place(place)]
+    assert any(isinstance(one, NotDone) and one.code == "E_PATH_LINK" for one in outcomes)
+    assert bench.rig.decoy_state() == bench.rig.before
+
+
+async def test_the_lost_lock_sends_nothing(bench: Bench) -> None:
+    stage, place = bench.effects()
+    lost = HostTrees(bench.rig.shell, base_dir=str(bench.rig.base), is_held=lambda: False)
+    for outcome in (await lost.stage(stage), await lost.place(place)):
+        assert isinstance(outcome, NotDone)
+        assert outcome.code == "E_NO_LEASE"
+    assert bench.leftovers() == [".reconciler.json"]
+
+
+async def test_how_far_sending_is_is_told(bench: Bench) -> None:
+    (bench.folder / "large").write_bytes(bytes(9 * 1024**2))
+    await bench.bring()
+    assert any(line.startswith("sent ") and line.endswith(" of 10.0 MiB") for line in bench.said)
+
+
+async def _full(found: Bench, *codes: str) -> None:
+    """Send a tree to a disk without room for it: what arrived before it was full is taken away again."""
+    await found.bring()
+    fresh = found.own / ".new-source"
+    # Not random, so that it is made at once, and not empty, so that no tool leaves holes.
+    (found.folder / "large").write_bytes(b"reconcile" * 250_000)
+    stage, place = found.effects()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=755", "tmpfs", found.own], check=True)
+    try:
+        outcome = await found.trees.stage(stage)
+        assert isinstance(outcome, NotDone)
+        assert outcome.code in codes, outcome
+        assert outcome.transient
+        assert outcome.hint is not None
+        assert "disks" in outcome.hint
+        assert "Traceback" not in outcome.message
+        assert list(fresh.iterdir()) == []
+    finally:
+        subprocess.run(["umount", found.own], check=True)
+    assert await found.trees.stage(stage) == Done()
+    assert await found.trees.place(place) == Done()
+
+
+async def test_a_full_disk_is_told_as_such_and_left_empty(bench: Bench) -> None:
+    await _full(bench, "E_HOST_DISK")
+
+
+async def test_rsync_tells_of_a_full_disk_too(synced: Bench) -> None:
+    """It may be cut off before it reads why, and then a hint names that cause."""
+    await _full(synced, "E_HOST_DISK", "E_RSYNC")
+
+
+@pytest.mark.parametrize("name", ["run", "deep/er/data"])
+async def test_a_folder_in_the_place_of_a_file_is_refused_and_stays(bench: Bench, name: str) -> None:
+    await bench.bring()
+    (bench.place / name).unlink()
+    (bench.place / name).mkdir()
+    (bench.place / name / "rows").write_text("rows")
+    (bench.folder / name).write_text("new\n")
+    refused = await bench.bring()
+    assert isinstance(refused, NotDone)
+    assert "directory" in refused.message
+    assert (bench.place / name / "rows").read_text() == "rows"
+    (bench.place / name / "rows").unlink()
+    (bench.place / name).rmdir()
+    assert await bench.bring() == Done()
+    assert read_tree(bench.place, ()) == read_tree(bench.folder, ())
+
+
+async def test_folders_that_are_exchanged_for_links_meanwhile_lead_nowhere(bench: Bench) -> None:
+    """A container swaps a folder of its mounted tree for a link, over and over, while trees are placed."""
+    await bench.bring()
+    swap = 'while :; do mv er .er && ln -s "$1" er; rm -f er; mv .er er; done 2>/dev/null'
+    swapper = subprocess.Popen(["/bin/sh", "-c", swap, "sh", bench.rig.decoy / "deep"], cwd=bench.place / "deep")
+    try:
+        for turn in range(6):
+            (bench.folder / "deep/er/precious").write_text(f"{turn}\n")
+            await bench.bring()
+            (bench.folder / "deep/er/precious").unlink()
+            await bench.bring()
+    finally:
+        swapper.kill()
+        swapper.wait()
+    assert bench.rig.decoy_state() == bench.rig.before
+    assert (bench.rig.decoy / "deep/precious").read_text() == "precious"
+
+
+async def test_links_are_sent_as_they_are_written(synced: Bench) -> None:
+    (synced.folder / "deep/odd").symlink_to("./.././/run")
+    assert await synced.bring() == Done()
+    assert os.readlink(synced.place / "deep/odd") == "./.././/run"
+
+
+async def test_removing_a_tree_takes_what_was_staged_too(bench: Bench) -> None:
+    await bench.bring()
+    stage, place = bench.effects()
+    await bench.trees.stage(stage)
+    assert await bench.trees.place(replace(place, content="")) == Done()
+    assert bench.leftovers() == [".reconciler.json"]
+    assert not bench.place.exists()
