@@ -101,7 +101,7 @@ _WORDS: Final[tuple[tuple[Any, str], ...]] = (
 )
 
 # The language holds them and this version refuses or ignores them whole: their fields would only mislead.
-_LATER: Final = (sandbox.Placement, sandbox.Tree, sandbox.Compose, container.Gpu, fleet.Alert)
+_LATER: Final = (sandbox.Tree, sandbox.Compose, container.Gpu, fleet.Alert)
 
 
 def fresh(text: str) -> str:

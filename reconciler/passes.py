@@ -23,10 +23,13 @@ from reconciler.model.status import Statuses
 from reconciler.observe import Sighting, observe
 from reconciler.observe.afterwards import ask_the_others, know_more, with_readiness
 from reconciler.plan import PlanRequest, plan, stale_reads
+from reconciler.plan.placement import hosts_to_ask, placed_in, settled
+from reconciler.plan.stale import Survey, survey
 from reconciler.record.cut import remember_cut
 from reconciler.record.fold import fold, records_of
 from reconciler.record.journal import Journal
 from reconciler.record.removals import removals_in
+from reconciler.record.reports import with_learned_activity, with_reports
 from reconciler.record.store import Loaded, StatusStore
 
 if TYPE_CHECKING:
@@ -67,6 +70,7 @@ class PassAsked(msgspec.Struct, frozen=True, kw_only=True):
         only: hosts to ask, or None for all.
         planner: makes the plan from what was seen.
         reads_twice: look again before anything is done, also where nobody was asked.
+        roots: folders whose entries are listed on every host; `${host.baseDir}` is ours.
     """
 
     desired: Desired
@@ -75,6 +79,7 @@ class PassAsked(msgspec.Struct, frozen=True, kw_only=True):
     only: frozenset[str] | None = None
     planner: Planner = plan
     reads_twice: bool = False
+    roots: tuple[str, ...] = ()
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,12 +116,14 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         ended: what became of the plan's actions; None when nothing was to be done or nobody agreed to it.
         statuses: what was written of all of it.
+        surveyed: what the hosts held when the pass looked, and what of it may be stale; None where nobody is told.
         not_ready: sandboxes that are as wanted now, and whose probes were asked and did not pass.
     """
 
     planned: Planned
     ended: PassEnded | None
     statuses: Statuses
+    surveyed: Survey | None = None
     not_ready: tuple[ActionEnded, ...] = ()
 
 
@@ -155,10 +162,10 @@ async def apply_pass(question: PassAsked, setting: Setting, *, saved: Plan | Non
         await hold_status(held, store, owner=setting.owner, timeout_s=setting.lock_timeout_s, clock=clock)
         loaded = _load(store, clock)
 
-        async def look_and_plan() -> _Prospect:
-            return await _look_until_free(question, loaded.statuses, setting)
+        async def look_and_plan(known: Plan | None) -> _Prospect:
+            return await _look_until_free(_placed_as_in(question, known), loaded.statuses, setting)
 
-        prospect = await look_and_plan()
+        prospect = await look_and_plan(saved)
         try:
             made = prospect.plan if saved is None else _still_good(saved, prospect.plan, was_saved=True)
             planned = _planned(prospect, made, loaded)
@@ -166,7 +173,7 @@ async def apply_pass(question: PassAsked, setting: Setting, *, saved: Plan | Non
             if answer is Answer.ASKED or (answer is Answer.YES and question.reads_twice):
                 # What was read may have changed, as while a person was reading it: the same path as a saved plan.
                 await prospect.sighting.close()
-                prospect = await look_and_plan()
+                prospect = await look_and_plan(made)
                 if _still_good(made, prospect.plan, was_saved=False).refused:
                     raise refusal(prospect.plan)
             looks = (planned.observed, prospect.sighting.observed)
@@ -198,7 +205,8 @@ async def _record(
     """Ask who is ready, and write what was seen and done; `looks` are those that the plan rests on."""
     from reconciler.apply.waiting import unless_cancelled  # noqa: PLC0415  # a plan carries nothing out
 
-    clock, interrupt, desired = setting.clock, setting.interrupt, question.desired
+    clock, interrupt = setting.clock, setting.interrupt
+    desired = settled(question.desired, placed_in(planned.plan, question.desired))
     asked_at = clock.now()
     asking = ask_the_others(
         planned.plan,
@@ -220,11 +228,35 @@ async def _record(
         known = records_of(planned.statuses)
         setting.store.keep_removals(removals_in(planned.plan, ended, looks, desired=desired, records=known))
     statuses = fold(planned.statuses, planned.plan, seen, told, clock.now(), desired=desired)
+    surveyed = _survey(question, planned, statuses) if desired.telemetry or _canaries(desired) else None
+    if surveyed is not None and ended is not None:
+        statuses = with_reports(
+            statuses,
+            planned.plan,
+            ended,
+            inventories=surveyed.inventories,
+            stale=surveyed.stale,
+            canaries=_canaries(desired),
+        )
     setting.store.save(statuses)
     if journal is not None and ended is not None:
         journal.finish(ended)
     not_ready = tuple(item for item in asked if item.end == "failed")
-    return Passed(planned=planned, ended=ended, statuses=statuses, not_ready=not_ready)
+    return Passed(planned=planned, ended=ended, statuses=statuses, surveyed=surveyed, not_ready=not_ready)
+
+
+def _canaries(desired: Desired) -> frozenset[str]:
+    """Name the sandboxes whose hosts are reported on."""
+    return frozenset(name for name, want in desired.sandboxes.items() if want.observability == "canary")
+
+
+def _survey(question: PassAsked, planned: Planned, statuses: Statuses) -> Survey:
+    """Survey what the pass saw when it began, with what it learned of who does something. No secret is needed."""
+    seen = planned.observed
+    records = with_learned_activity(records_of(planned.statuses), statuses.hosts)
+    ancestors = question.ancestors(frozenset(revisions_in(seen)))
+    request = msgspec.structs.replace(question.request, ancestors=ancestors, secrets={}, destroying=frozenset())
+    return survey(question.desired, seen, records, request)
 
 
 async def _look_until_free(question: PassAsked, statuses: Statuses, setting: Setting) -> _Prospect:
@@ -259,8 +291,10 @@ async def _look_and_plan(
         connect=connect,
         records=records,
         now=clock.now,
-        only=_hosts_to_ask(question, records),
+        only=None if question.only is None else hosts_to_ask(question.desired, records, only=question.only),
         with_tags=question.request.updates_images,
+        roots=question.roots
+        or (("${host.baseDir}", *question.desired.reap.legacy_roots) if _canaries(question.desired) else ()),
     )
     try:
         found = frozenset(revisions_in(sighting.observed))
@@ -272,19 +306,12 @@ async def _look_and_plan(
     return _Prospect(sighting=sighting, plan=made)
 
 
-def _hosts_to_ask(question: PassAsked, records: Records) -> frozenset[str] | None:
-    """Name the hosts that were selected, and those without which their sandboxes cannot be judged.
-
-    Those are the hosts of what they depend on, and the new hosts of what moves away from them.
-    """
-    if question.only is None:
-        return None
-    wanted = question.desired.sandboxes
-    here = [want for want in wanted.values() if want.host in question.only]
-    needed = {wanted[name].host for want in here for name in want.depends_on if name in wanted}
-    leaving = {record.sandbox for record in records.sandboxes if record.host in question.only}
-    needed |= {wanted[name].host for name in leaving if name in wanted}
-    return question.only | (needed & question.desired.hosts.keys())
+def _placed_as_in(question: PassAsked, known: Plan | None) -> PassAsked:
+    """Ask again for what a plan was made of, with what it chose by itself."""
+    if known is None:
+        return question
+    request = msgspec.structs.replace(question.request, placed=placed_in(known, question.desired))
+    return msgspec.structs.replace(question, request=request)
 
 
 def _planned(prospect: _Prospect, made: Plan, loaded: Loaded) -> Planned:

@@ -13,6 +13,7 @@ from reconciler.apply.measure import build_delta
 from reconciler.apply.perform import Means, Performed, perform
 from reconciler.apply.ready import NotReady, Stopped, wait_ready
 from reconciler.apply.sampler import Window
+from reconciler.apply.weighing import Weighing
 from reconciler.errors import HostError
 from reconciler.model.delta import ProvisionDelta
 from reconciler.model.effect import (
@@ -64,6 +65,7 @@ class ActionRun:
         self._asked_of: dict[str, datetime | None] = {}
         self._before: Window | None = None
         self._after: Window | None = None
+        self._own: Weighing | None = None
 
     @property
     def needs_host(self) -> bool:
@@ -119,6 +121,7 @@ class ActionRun:
             return self._no_way() if self.needs_host else None
         if not self.has_effects:
             return None
+        self._own = self._lane.sampler.scales.weigh_going(self.action)
         shut = await self._lane.take()
         return None if shut is None else NotDone(shut.code, shut.message, shut.hint)
 
@@ -177,6 +180,7 @@ class ActionRun:
                 self._before = lane.sampler.before()
                 return Performed(Done(), 1)
             case Measure():
+                self._own = self._own or lane.sampler.scales.weigh_made(self.action, fleet=self._means.fleet)
                 self._after = lane.sampler.after()
                 return Performed(Done(), 1)
             case Note():
@@ -357,6 +361,7 @@ class ActionRun:
             verb=self.action.verb,
             before=never if self._before is None else self._before.reading,
             after=never if self._after is None else self._after.reading,
+            own=never if self._own is None else self._own.result,
             also=also,
         )
 

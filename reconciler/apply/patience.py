@@ -13,7 +13,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
 from reconciler.apply.ports import Clock, Interrupt
 from reconciler.apply.waiting import pause
-from reconciler.model.effect import Effect, PullImage, RemoveContainer
+from reconciler.model.effect import Effect, PullImage, RemoveContainer, StageTree
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ def patience_for(effect: Effect, code: str) -> Patience:
     """Choose the bounds for one effect that failed for the moment with this code."""
     if code in BY_CODE:
         return BY_CODE[code]
-    if isinstance(effect, PullImage):
+    if isinstance(effect, PullImage | StageTree):
         return PULL
     if code.startswith(CONNECTION_CODES):
         return CONNECTION

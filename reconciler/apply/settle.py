@@ -20,7 +20,9 @@ from reconciler.model.effect import (
     DropPath,
     Effect,
     Existing,
+    JudgeCompose,
     MakeDirectory,
+    PlaceTree,
     PullImage,
     PutFile,
     PutMarker,
@@ -28,14 +30,18 @@ from reconciler.model.effect import (
     RemoveNetwork,
     RenameContainer,
     RestartContainer,
+    StageTree,
     StartContainer,
     StopContainer,
     Target,
+    UpCompose,
     UpdateContainer,
 )
 from reconciler.model.observed import RUNNING_STATES, SeenContainer, SeenNetwork, SeenPath
 
-Repeatable = MakeDirectory | PutFile | PutMarker | PullImage | CreateVolume
+Repeatable = (
+    MakeDirectory | PutFile | StageTree | PlaceTree | JudgeCompose | UpCompose | PutMarker | PullImage | CreateVolume
+)
 """Doing these twice is doing them once, also when the first comes late: so a lost reply means doing them again."""
 
 _ATTEMPT = label.PREFIX + "attempt"
@@ -90,7 +96,9 @@ def settled(effect: Effect, sight: Sight) -> Done | None:
             holds = set(effect.aliases) <= set(seen.spec.networks.get(effect.network, ())) and (
                 effect.network in seen.spec.networks
             )
-        case MakeDirectory() | PutFile() | PutMarker() | PullImage() | CreateVolume():
+        case MakeDirectory() | PutFile() | StageTree() | PlaceTree() | PutMarker() | PullImage() | CreateVolume():
+            holds = False
+        case JudgeCompose() | UpCompose():
             holds = False
         case _:
             assert_never(effect)

@@ -12,6 +12,7 @@ from reconciler import __version__
 from reconciler.cli import exits, report
 from reconciler.cli.adopt import adopt
 from reconciler.cli.apply import apply
+from reconciler.cli.canary import canary
 from reconciler.cli.command import Command
 from reconciler.cli.destroy import destroy
 from reconciler.cli.doctor import doctor
@@ -35,7 +36,7 @@ app = typer.Typer(
     "stale, 5 refused, 6 locked by another pass, 64 wrong usage, 130 interrupted.",
 )
 
-for command in (validate, plan, apply, destroy, adopt, reap_stale, status, doctor, schema):
+for command in (validate, plan, apply, destroy, adopt, canary, reap_stale, status, doctor, schema):
     app.command(cls=Command)(command)
 app.add_typer(inspect_app, name="inspect")
 app.add_typer(host_app, name="host")
@@ -77,8 +78,8 @@ def invoke(arguments: list[str]) -> int:
     except UsageError as wrong:
         # The first words are those of the library that checks values.
         sys.stderr.write(f"error: {shown(wrong.format_message().replace('Value error, ', ''))}\n")
-        if wrong.ctx is not None:
-            sys.stderr.write(f"hint: {wrong.ctx.command_path} --help\n")
+        command = "reconcile" if wrong.ctx is None else wrong.ctx.command_path
+        sys.stderr.write(f"hint: {command} --help\n")
         return exits.USAGE
     except ClickException as wrong:
         sys.stderr.write(f"error: {shown(wrong.format_message())}\n")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,15 +19,17 @@ from reconciler.cli.ground import Ground, owner
 from reconciler.cli.progress import JsonStream, Lines, Live
 from reconciler.cli.streams import OutputLost
 from reconciler.errors import GuardRefused, UsageError
+from reconciler.model.nearest import did_you_mean
 from reconciler.model.plan import AS_ASKED, Bucket
 from reconciler.passes import Answer, PassAsked, Passed, Planned, Setting, apply_pass, plan_pass, refusal
 from reconciler.show import stream
+from reconciler.show.lock_text import being_changed, left_locked
 from reconciler.show.outcome_text import not_ready_page, outcome_page
 from reconciler.show.plan_text import plan_page
 from reconciler.show.words import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from reconciler.model.plan import Plan
 
@@ -38,11 +41,15 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Manner(msgspec.Struct, frozen=True, kw_only=True):
-    """Say how a pass talks: whether it asks, and in which form it tells."""
+    """Say how a pass talks: whether it asks, and in which form it tells.
+
+    `tell` is told what the pass came to, instead of showing its plan and what became of it.
+    """
 
     yes: bool
     json_lines: bool
     lock_timeout_s: float
+    tell: Callable[[Passed], None] | None = None
 
 
 def carry(
@@ -66,8 +73,11 @@ def carry(
             return exits.INTERRUPTED
     # A report that nobody can read takes nothing from what became of the pass; that it was lost is said at the end.
     with contextlib.suppress(OutputLost):
-        _tell(ground, passed, observer)
-    _send_on(ground, question, passed)
+        if manner.tell is None:
+            _tell(ground, passed, observer)
+        else:
+            manner.tell(passed)
+    _send_on(ground, passed)
     return _status_of(passed, destroying=question.request.destroying)
 
 
@@ -81,7 +91,7 @@ async def _try(ground: Ground, question: PassAsked) -> None:
     """Plan through clients that only read, and raise what the pass itself would."""
     doors = RealDoors(ground.desired, secrets=question.request.secrets, now=ground.clock.now)
     planned = await plan_pass(question, store=ground.store, doors=doors, clock=ground.clock)
-    _check_names(planned.plan, question.request.destroying)
+    _check_names(planned.plan, question)
 
 
 async def _carry(
@@ -97,7 +107,7 @@ async def _carry(
 
     def agree(planned: Planned) -> Answer:
         nonlocal agreed
-        _check_names(planned.plan, question.request.destroying)
+        _check_names(planned.plan, question)
         answer = _agree(ground, planned, manner, observer, is_saved=saved is not None)
         agreed = answer is not Answer.NO
         if answer is not Answer.NO and isinstance(observer, Live):
@@ -151,7 +161,8 @@ def _agree(ground: Ground, planned: Planned, manner: Manner, observer: Observer,
         GuardRefused: a guard forbids the plan, or nobody can agree to it.
     """
     plan = planned.plan
-    _show_plan(ground, planned, observer)
+    if manner.tell is None:
+        _show_plan(ground, planned, observer)
     if plan.refused:
         raise refusal(plan)
     if plan.empty:
@@ -169,13 +180,15 @@ def _agree(ground: Ground, planned: Planned, manner: Manner, observer: Observer,
     raise GuardRefused("nobody agreed, so nothing was changed", code="E_NO_APPROVAL")
 
 
-def _check_names(plan: Plan, destroying: frozenset[str]) -> None:
+def _check_names(plan: Plan, question: PassAsked) -> None:
     """Refuse to destroy what nobody knows; with hosts unknown, that cannot be told and is left to the plan."""
     known = {item.sandbox for item in plan.actions} | {item.sandbox for item in plan.matched}
     known |= {item.sandbox for item in plan.held}
-    missing = sorted(destroying - known)
+    missing = sorted(question.request.destroying - known)
     if missing and not plan.unknown_hosts:
-        raise UsageError(f"no spec, record or host knows a sandbox named {missing[0]!r}", code="E_NO_MATCH")
+        hint = did_you_mean(missing[0], question.desired.sandboxes, otherwise="the specs want")
+        message = f"no spec, record or host knows a sandbox named {missing[0]!r}"
+        raise UsageError(message, hint=hint or "reconcile status lists what the records know", code="E_NO_MATCH")
 
 
 def _show_plan(ground: Ground, planned: Planned, observer: Observer) -> None:
@@ -188,7 +201,8 @@ def _show_plan(ground: Ground, planned: Planned, observer: Observer) -> None:
             observer.write(message)
         return
     age_s = (ground.clock.now() - planned.plan.made_at).total_seconds()
-    report.show(plan_page(planned.plan, width=report.width(), age_s=age_s))
+    changing, left = being_changed(planned.observed), left_locked(planned.observed)
+    report.show(plan_page(planned.plan, width=report.width(), age_s=age_s, changing=changing, left=left))
 
 
 def _tell(ground: Ground, passed: Passed, observer: Observer) -> None:
@@ -204,12 +218,12 @@ def _tell(ground: Ground, passed: Passed, observer: Observer) -> None:
         report.show(not_ready_page(passed.not_ready))
 
 
-def _send_on(ground: Ground, question: PassAsked, passed: Passed) -> None:
+def _send_on(ground: Ground, passed: Passed) -> None:
     """Send telemetry where the Fleet says so; what is not delivered is said, and changes no exit status."""
     if ground.desired.telemetry:
         from reconciler.cli.telemetry import send_on
 
-        report.warn(send_on(ground, question, passed))
+        report.warn(send_on(ground, passed))
 
 
 def _status_of(passed: Passed, *, destroying: frozenset[str]) -> int:

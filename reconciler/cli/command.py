@@ -5,19 +5,37 @@ from __future__ import annotations
 from typing import Any
 
 from typer._click.core import Context
+from typer._click.exceptions import BadOptionUsage
 from typer._click.formatting import HelpFormatter
 from typer.core import TyperArgument, TyperCommand
 
 from reconciler.cli import exits, report
+from reconciler.errors import UsageError
 
 
 class Command(TyperCommand):
     """Name arguments as they are typed, without Python's types."""
 
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Read the words behind the command's name; an option that lacks its value is told which one it takes."""
+        try:
+            return super().parse_args(ctx, args)
+        except BadOptionUsage as wrong:
+            option = next((one for one in self.params if wrong.option_name in one.opts), None)
+            if option is None or getattr(option, "is_flag", False):
+                wrong.ctx = wrong.ctx or ctx
+                raise
+            wanted = f"{wrong.option_name} {option.make_metavar(ctx)}"
+            message = f"{wrong.option_name} lacks its value: {wanted}"
+            raise UsageError(message, hint=_help_of(ctx)) from None
+
     def invoke(self, ctx: Context) -> Any:
         """Run it. A command that is interrupted says so, which typer would leave out."""
         try:
             return super().invoke(ctx)
+        except UsageError as wrong:
+            wrong.hint = wrong.hint or _help_of(ctx)
+            raise
         except KeyboardInterrupt:
             report.say("interrupted")
             return exits.INTERRUPTED
@@ -36,6 +54,10 @@ class Command(TyperCommand):
                 formatter.write_dl(arguments)
         with formatter.section("Options"):
             formatter.write_dl([record for record in records if record is not None])
+
+
+def _help_of(ctx: Context) -> str:
+    return f"{ctx.command_path} --help"
 
 
 def _name(argument: TyperArgument) -> str:

@@ -16,6 +16,7 @@ from reconciler.cli.revision import contained, revision_of
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
+    from reconciler.load.folder import SpecFile
     from reconciler.model.desired import Desired
     from reconciler.model.record import Records
     from reconciler.passes import PassAsked
@@ -36,8 +37,8 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     pass_id: str
 
 
-def lay_ground(specs: Path, status: Path) -> Ground:
-    """Load the specs and point at the status folder; reaches no host.
+def lay_ground(specs: Path, status: Path, *, more: tuple[SpecFile, ...] = ()) -> Ground:
+    """Load the specs and point at the status folder; reaches no host. `more` counts as files of the specs.
 
     Raises:
         SpecInvalid: with every problem of the specs.
@@ -46,7 +47,7 @@ def lay_ground(specs: Path, status: Path) -> Ground:
 
     from reconciler.record.store import StatusStore
 
-    desired = load_desired(specs)
+    desired = load_desired(specs, more=more)
     # By their names alone: a link, or the root of the file system, is refused with its own words.
     here, there = Path.cwd() / specs, Path.cwd() / status
     if here == there or (there in here.parents and there != Path("/")):
@@ -69,14 +70,19 @@ def load_records(ground: Ground) -> Records:
     return records_of(ground.store.load(now=ground.clock.now()).statuses)
 
 
-def load_desired(specs: Path) -> Desired:
-    """Load and lower a spec folder; unchanged specs import neither YAML nor pydantic."""
+def load_desired(specs: Path, *, more: tuple[SpecFile, ...] = ()) -> Desired:
+    """Load and lower a spec folder, and read its trees; unchanged specs import neither YAML nor pydantic."""
     from reconciler.model.desired import Desired
 
-    return load_part(Desired, specs)
+    desired = load_part(Desired, specs, more=more)
+    if not desired.sourced:
+        return desired
+    from reconciler.load.trees import with_trees
+
+    return with_trees(desired, specs)
 
 
-def load_part(kind: type[T], specs: Path) -> T:
+def load_part(kind: type[T], specs: Path, *, more: tuple[SpecFile, ...] = ()) -> T:
     """Load a spec folder as `load_desired` does, for some fields of `Desired` alone."""
     from reconciler.cli.load_bar import load_bar
     from reconciler.load import load_as
@@ -87,7 +93,7 @@ def load_part(kind: type[T], specs: Path) -> T:
         return lower(documents)  # type: ignore[arg-type]  # load_as gives what load gives
 
     with load_bar() as tell:
-        return load_as(kind, lower_documents, specs, tell=tell)
+        return load_as(kind, lower_documents, specs, tell=tell, more=more)
 
 
 def question_of(

@@ -115,8 +115,9 @@ def _tell(name: str, before: HostStatus | None, identity: HostIdentity) -> None:
         ("Docker's own id", None, identity.docker_id),
     ]
     report.say(f"host {name}, base folder {identity.base_dir}:")
+    width = max(len(f"{old or '-'}") for _, old, _ in lines)
     for what, old, new in lines:
-        report.say(f"  {what:<16} on record: {old or '-':<34} now: {new or 'none'}")
+        report.say(f"  {what:<16} on record: {old or '-':<{width}}   now: {new or 'none'}")
 
 
 def _agreed(name: str) -> bool:

@@ -14,12 +14,15 @@ from reconciler.cli.ground import load_desired
 from reconciler.cli.inspect_stale import inspect_stale
 from reconciler.cli.named_host import named_host
 from reconciler.cli.options import SPECS, HostForm, HostOutput, Specs
-from reconciler.errors import HostError
+from reconciler.errors import HostError, ReadFailed
 
 if TYPE_CHECKING:
     from reconciler.model.desired import HostDesired
     from reconciler.model.observed import HostView
     from reconciler.model.snapshot import HostSnapshot
+
+ANSWER_S = 10.0
+"""Whoever asks about a host waits no longer; what came by then is shown."""
 
 app = typer.Typer(rich_markup_mode=None, help="Look closely at one thing; changes nothing.")
 
@@ -72,18 +75,28 @@ app.command("stale", cls=Command)(inspect_stale)
 
 
 async def _look(host: HostDesired, clock: SystemClock, *, fleet: str) -> Seen:
-    """Look through a reader. Raises `HostError` when the host did not answer in full; facts alone may be missing."""
+    """Look through a reader, 10 s at most. Raises `HostError` when the host did not answer in full; facts may lack."""
+    import asyncio
+
     from reconciler.host import open_gate, open_reader
     from reconciler.host.interface import Question
 
     reader = open_reader(host.access, gate=open_gate())
+    until_s = asyncio.get_running_loop().time() + ANSWER_S
+    late = f"host {host.access.name} did not answer within {ANSWER_S:g} s"
     try:
-        view = await reader.look(Question(fleet=fleet), now=clock.now)
+        try:
+            async with asyncio.timeout_at(until_s):
+                view = await reader.look(Question(fleet=fleet), now=clock.now)
+        except TimeoutError:
+            raise ReadFailed(late, code="E_HOST_TIMEOUT", hint="see what `reconcile doctor` finds there") from None
         running = tuple(seen.full_id for seen in view.containers if seen.live.state == "running")
         try:
-            snapshot = await reader.facts(running, now=clock.now, with_docker_disk=True)
-        except HostError as error:
-            return Seen(view=view, snapshot=None, without_facts=error.message)
+            async with asyncio.timeout_at(until_s):
+                snapshot = await reader.facts(running, now=clock.now, with_docker_disk=True)
+        except (HostError, TimeoutError) as error:
+            why = error.message if isinstance(error, HostError) else f"{late}: its counters are not there"
+            return Seen(view=view, snapshot=None, without_facts=why)
     finally:
         await reader.close()
     return Seen(view=view, snapshot=snapshot)

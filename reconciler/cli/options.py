@@ -61,6 +61,13 @@ def seconds(text: str | float) -> float:
     return value
 
 
+def whole_number(text: str | int) -> int:
+    """Take a whole number, 0 or more."""
+    if not str(text).isdecimal() or not str(text).isascii():
+        raise typer.BadParameter(f"{str(text)!r} is no whole number, 0 or more")
+    return int(text)
+
+
 def span_s(text: str | int) -> int:
     """Take a span of time as the specs write it, `24h`, or a bare `0`; give seconds."""
     from reconciler.spec.leaf import read_milliseconds
@@ -98,7 +105,12 @@ Exclude = Annotated[
 ]
 AllowDestroy = Annotated[
     int | None,
-    typer.Option("--allow-destroy", metavar="N", min=0, help="Allow exactly N removals, whatever the budget says."),
+    typer.Option(
+        "--allow-destroy",
+        metavar="N",
+        parser=whole_number,
+        help="Allow exactly N removals, whatever the budget says.",
+    ),
 ]
 AcceptRevision = Annotated[
     list[str] | None,

@@ -60,7 +60,10 @@ def plan(
     from reconciler.cli.selection import select_on
 
     if json_lines and output is not Output.TABLE:
-        raise UsageError("--json is a stream of lines and --output one document: give one of the two")
+        hint = f"leave out --json, or -o {output.value}"
+        raise UsageError("--json is a stream of lines and --output one document: give one of the two", hint=hint)
+    if out is not None:
+        _check_place(out)
     ground = lay_ground(specs, status)
     selection = select_on(ground, names=names, on=on, exclude=exclude)
     question = question_of(
@@ -71,6 +74,21 @@ def plan(
         accepted=accept_revision,
     )
     return show(ground, question, output, json_lines=json_lines, out=out, detailed=detailed_exitcode)
+
+
+def _check_place(out: Path) -> None:
+    """Refuse a file that cannot be written before any host is asked.
+
+    Raises:
+        UsageError: there is no such folder, or it is a folder itself.
+    """
+    if not out.parent.is_dir():
+        message = f"cannot save the plan to {out}: there is no folder {out.parent}"
+    elif out.is_dir():
+        message = f"cannot save the plan to {out}: it is a folder"
+    else:
+        return
+    raise UsageError(message, hint="name a file in a folder that is there, such as --out web.plan", code="E_PLAN_WRITE")
 
 
 def show(
@@ -108,6 +126,7 @@ async def _plan(ground: Ground, question: PassAsked) -> Planned:
 def _print(ground: Ground, planned: Planned, output: Output, *, json_lines: bool) -> None:
     from reconciler.model.status import not_ready_in
     from reconciler.show import stream
+    from reconciler.show.lock_text import being_changed, left_locked
     from reconciler.show.plan_json import plan_json
     from reconciler.show.plan_text import plan_page
     from reconciler.show.yaml_text import yaml_text
@@ -121,18 +140,27 @@ def _print(ground: Ground, planned: Planned, output: Output, *, json_lines: bool
         ]
         sys.stdout.write("".join(stream.json_line(message) for message in messages))
         return
+    changing = being_changed(planned.observed)
     match output:
         case Output.JSON:
-            report.document(msgspec.json.format(msgspec.json.encode(plan_json(planned.plan)), indent=2))
+            told = plan_json(planned.plan, changing=changing)
+            report.document(msgspec.json.format(msgspec.json.encode(told), indent=2))
         case Output.YAML:
-            report.document(yaml_text(plan_json(planned.plan)))
+            report.document(yaml_text(plan_json(planned.plan, changing=changing)))
         case Output.NAME:
             report.document("".join(f"{action.address}\n" for action in planned.plan.actions))
         case Output.TABLE | Output.WIDE:
             age_s = (ground.clock.now() - planned.plan.made_at).total_seconds()
-            wide = output is Output.WIDE
-            unready = not_ready_in(planned.statuses)
-            report.show(plan_page(planned.plan, width=report.width(), age_s=age_s, wide=wide, unready=unready))
+            page = plan_page(
+                planned.plan,
+                width=report.width(),
+                age_s=age_s,
+                wide=output is Output.WIDE,
+                unready=not_ready_in(planned.statuses),
+                changing=changing,
+                left=left_locked(planned.observed),
+            )
+            report.show(page)
 
 
 def status_of(planned: Planned, *, detailed: bool) -> int:

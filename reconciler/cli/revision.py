@@ -23,6 +23,12 @@ def revision_of(specs: Path) -> str:
     return commit if changed == "" else f"{commit}+dirty"
 
 
+def top_of(folder: Path) -> Path | None:
+    """Give the top of the checkout that a folder lies in, or None."""
+    top = _git(folder, "rev-parse", "--show-toplevel")
+    return Path(top) if top else None
+
+
 def contained(specs: Path, commits: frozenset[str]) -> frozenset[str]:
     """Give those of `commits` that are the specs' commit or its ancestors; none outside of git."""
     return frozenset(

@@ -43,6 +43,7 @@ def select(
             like "nothing to do".
     """
     places: dict[str, set[str]] = {name: {sandbox.host} for name, sandbox in desired.sandboxes.items()}
+    places |= {name: set(choice.hosts) for name, choice in desired.choices.items()}
     for record in records.sandboxes:
         places.setdefault(record.sandbox, set()).add(record.host)
     hosts = hosts_on(desired, on) if on else None

@@ -8,19 +8,14 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-
 from reconciler.cli.secret_files import read_secrets_in
 from reconciler.errors import ReconcilerError
 from reconciler.model.desired import Desired, SinkDesired
 from reconciler.model.observed import Observed, Reachable
-from reconciler.model.record import Records
 from reconciler.model.status import HostStatus
 from reconciler.model.text import Template, Text, Unbound, bind
-from reconciler.passes import PassAsked, Passed, revisions_in
-from reconciler.plan.stale import Survey, survey
+from reconciler.passes import Passed
 from reconciler.record.envelopes import envelopes_of
-from reconciler.record.fold import records_of
 from reconciler.sink import DownSink, FileSink, HubSink, OtherSink, SinkConfig, TextfileSink, open_sinks, send
 
 if TYPE_CHECKING:
@@ -35,17 +30,20 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 T = TypeVar("T")
 
 
-def send_on(ground: Ground, question: PassAsked, passed: Passed) -> tuple[str, ...]:
+def send_on(ground: Ground, passed: Passed) -> tuple[str, ...]:
     """Send what a pass came to, and what older ones could not, for at most 3 s; say what was not delivered."""
     try:
         hosts = passed.statuses.hosts
-        seen = _survey(ground.desired, question, passed, hosts)
+        seen = passed.surveyed
+        if seen is None:
+            return ()
         envelopes = envelopes_of(
             passed.planned.plan,
             passed.ended,
             inventories=seen.inventories,
             stale=seen.stale,
             snapshots=_snapshots(passed.planned.observed, hosts),
+            reports={name: one.report for name, one in passed.statuses.sandboxes.items() if one.report is not None},
         )
         sinks = open_sinks(sinks_of(ground.desired, ground.store.folder))
         return _run(send(envelopes, sinks, spool=ground.store.folder / SPOOL, now=ground.clock.now()))
@@ -95,24 +93,6 @@ def _bound(text: Text) -> str:
     if isinstance(text, Template):
         raise Unbound(str(text))
     return text
-
-
-def _survey(desired: Desired, question: PassAsked, passed: Passed, hosts: dict[str, HostStatus]) -> Survey:
-    """Survey what the pass saw when it began. No secret is needed for that, and none is at hand."""
-    seen = passed.planned.observed
-    records = _with_activity(records_of(passed.planned.statuses), hosts)
-    ancestors = question.ancestors(frozenset(revisions_in(seen)))
-    request = msgspec.structs.replace(question.request, ancestors=ancestors, secrets={}, destroying=frozenset())
-    return survey(desired, seen, records, request)
-
-
-def _with_activity(records: Records, hosts: dict[str, HostStatus]) -> Records:
-    """Give the records from before the pass with what it learned of who does something."""
-    known = {
-        name: msgspec.structs.replace(host, activity=hosts[name].record.activity) if name in hosts else host
-        for name, host in records.hosts.items()
-    }
-    return msgspec.structs.replace(records, hosts=known)
 
 
 def _snapshots(seen: Observed, hosts: dict[str, HostStatus]) -> dict[str, HostSnapshot]:

@@ -7,7 +7,7 @@ import sys
 import msgspec
 
 from reconciler.cli import exits
-from reconciler.cli.ground import load_part
+from reconciler.cli.ground import load_desired, load_part
 from reconciler.cli.options import SPECS, ProblemsForm, ProblemsOutput, Specs
 from reconciler.model.problem import SpecInvalid
 from reconciler.show import problems
@@ -19,6 +19,7 @@ class _Counted(msgspec.Struct):
 
     hosts: dict[str, msgspec.Raw]
     sandboxes: dict[str, msgspec.Raw]
+    sourced: tuple[str, ...] = ()
 
 
 def validate(
@@ -32,6 +33,8 @@ def validate(
     """
     try:
         desired = load_part(_Counted, specs)
+        if desired.sourced:
+            load_desired(specs)
     except SpecInvalid as error:
         write = {
             ProblemsOutput.TEXT: problems.text,

@@ -24,7 +24,7 @@ __all__ = ["RegistryLogin", "open_gate", "open_host", "open_reader"]
 
 def open_gate() -> Gate:
     """Bound how many logins run at once: one for a whole process, given to every host that it opens."""
-    from reconciler.host.way.dial import Gate  # noqa: PLC0415  # the engine's client takes 0.2 s to import
+    from reconciler.host.way.dial import Gate  # noqa: PLC0415  # it is only wanted where hosts are
 
     return Gate()
 

@@ -16,7 +16,7 @@ import msgspec
 from reconciler.model.effect import Effect, Outcome
 from reconciler.model.observed import HostIdentity, HostView, SeenContainer
 from reconciler.model.probe import Probe, ProbeResult
-from reconciler.model.snapshot import HostSnapshot
+from reconciler.model.snapshot import HostSnapshot, Weight
 
 Progress = Callable[[str], None]
 """Called with one short line for people while a long effect runs, e.g. `pulling 120/340 MB`."""
@@ -96,6 +96,13 @@ class Reader(Protocol):
 
         What Docker's images, containers and volumes take is asked for only on demand: an engine adds it up for seconds.
         GPUs need not be asked for: that takes a good part of a second where there are any.
+        """
+
+    async def weigh(self, containers: tuple[str, ...]) -> dict[str, Weight]:
+        """Measure what containers take by themselves, by exact Docker name or full id; raises `ReadFailed`.
+
+        Those that the host says are absent are not in the answer. What an engine is slow to add up, it is asked for
+        2 s; what is missing then says so.
         """
 
     async def find(self, name: str) -> SeenContainer | None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from reconciler.host.way.link import Link
     from reconciler.model.access import HostAccess
     from reconciler.model.probe import Probe, ProbeResult
-    from reconciler.model.snapshot import HostSnapshot
+    from reconciler.model.snapshot import HostSnapshot, Weight
 
 INSPECTS = 16
 """Inspections at once: more only wait inside the engine."""
@@ -65,6 +65,7 @@ class DockerReaderHost:
         self._base_dir: str | None = None
         self._looked: Earlier | None = None
         self._listed: list[dict[str, Any]] | None = None
+        self._layers: dict[str, tuple[str, ...]] = {}
 
     @property
     def name(self) -> str:
@@ -133,6 +134,8 @@ class DockerReaderHost:
         with_gpus: bool = True,
     ) -> HostSnapshot:
         """Collect the host's counters, the first time after a look with what that one told. Raises as `look`."""
+        from reconciler.host.measure.layers import stored  # noqa: PLC0415  # the engine's client is heavy
+
         link = await self._reach()
         earlier, listed = self._looked, self._listed
         self._looked = self._listed = None
@@ -150,10 +153,17 @@ class DockerReaderHost:
                 earlier=earlier,
             )
             listed = await read.list_containers() if listed is None else listed
-            disk = await read.disk_usage() if with_docker_disk else None
+            disk = await stored(read) if with_docker_disk else None
         except DockerRefused as refused:
             raise as_read_failure(refused) from refused
         return add_engine_facts(snapshot, containers=listed, disk=disk)
+
+    async def weigh(self, containers: tuple[str, ...]) -> dict[str, Weight]:
+        """Measure what containers take by themselves; those that are absent are not in the answer. Raises as `look`."""
+        from reconciler.host.measure.weights import weigh  # noqa: PLC0415  # plan and status need none
+
+        link = await self._reach()
+        return await self._asked(weigh(link.held, await link.wire(), containers, known=self._layers))
 
     async def find(self, name: str) -> SeenContainer | None:
         """Inspect one container by its exact Docker name or full id; None only when the host says it is absent."""
@@ -306,9 +316,11 @@ class DockerHost(DockerReaderHost):
 
     async def effect(self, effect: Effect, *, secrets: dict[str, str], progress: Progress | None = None) -> Outcome:
         """Do one effect over the connection that holds the lock. Never raises."""
+        from reconciler.host.effects.compose import HostCompose  # noqa: PLC0415  # plan and status change nothing
         from reconciler.host.effects.engine import Engine  # noqa: PLC0415  # plan and status change nothing
         from reconciler.host.effects.perform import perform  # noqa: PLC0415  # same
         from reconciler.host.files.change import HostFiles  # noqa: PLC0415  # same
+        from reconciler.host.files.tree import HostTrees  # noqa: PLC0415  # same
 
         link, lease = self._leased, self._lease
 
@@ -318,7 +330,10 @@ class DockerHost(DockerReaderHost):
         if link is None or not is_held():
             return NotDone("E_NO_LEASE", f"the lock of host {self.name} is not held, so nothing is changed there")
         try:
-            files = HostFiles(link.shell, hand=link.hand, base_dir=await self._own_folder(link), is_held=is_held)
+            base_dir = await self._own_folder(link)
+            files = HostFiles(link.shell, hand=link.hand, base_dir=base_dir, is_held=is_held)
+            compose = HostCompose(link.shell, base_dir=base_dir, socket=self._access.docker_socket, is_held=is_held)
+            trees = HostTrees(link.shell, base_dir=base_dir, is_held=is_held, progress=progress)
             engine = Engine(
                 self.name,
                 read=await link.reader(),
@@ -330,7 +345,7 @@ class DockerHost(DockerReaderHost):
             )
         except HostError as error:
             return NotDone(error.code, error.message, error.hint, transient=error.transient)
-        return await perform(bind(effect, secrets), engine=engine, files=files)
+        return await perform(bind(effect, secrets), engine=engine, files=files, trees=trees, compose=compose)
 
     async def close(self) -> None:
         """Give the lock back and close the connection; safe to call twice."""

@@ -20,7 +20,7 @@ from reconciler.model.redaction import Redactor
 if TYPE_CHECKING:
     from reconciler.model.observed import HostIdentity, HostView, SeenContainer
     from reconciler.model.probe import Probe, ProbeResult
-    from reconciler.model.snapshot import HostSnapshot
+    from reconciler.model.snapshot import HostSnapshot, Weight
 
 _FOR_PROGRAMS = frozenset({"code", "value"})
 """Codes and ids are acted on, not read: a secret that happens to stand in one must not change it."""
@@ -67,6 +67,12 @@ class RedactedReader:
                 container_ids, now=now, with_docker_disk=with_docker_disk, with_gpus=with_gpus
             )
         return self._redactor.walk(snapshot)
+
+    async def weigh(self, containers: tuple[str, ...]) -> dict[str, Weight]:
+        """Measure what containers take by themselves."""
+        with self._redacting():
+            weights = await self._reader.weigh(containers)
+        return {asked: self._redactor.walk(weight) for asked, weight in weights.items()}
 
     async def find(self, name: str) -> SeenContainer | None:
         """Inspect one container, values included."""

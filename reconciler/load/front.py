@@ -52,23 +52,34 @@ def load_as(
     *,
     cache: bool = True,
     tell: Tell = _nobody,
+    more: tuple[SpecFile, ...] = (),
 ) -> T:
     """Load a spec folder and lower it, or remember what the same files came to the last time.
 
     `kind` is the struct that `lower` makes, or one with some of its fields, of which `msgspec.Raw` ones are not even
     decoded. Unchanged specs cost reading and hashing them and decoding that struct: neither YAML nor pydantic is
-    imported. Only a load without any problem is remembered. `tell` hears how far a load is that takes its time.
+    imported. Only a load without any problem is remembered. `tell` hears how far a load is that takes its time;
+    `more` is read as if it were files of the folder.
 
     Raises:
         SpecInvalid: as `load`.
     """
     with uncollected():
-        return _load_as(kind, lower, Path(specs_dir), cache=cache, tell=tell)
+        return _load_as(kind, lower, Path(specs_dir), cache=cache, tell=tell, more=more)
 
 
-def _load_as(kind: type[T], lower: Callable[[Documents], object], folder: Path, *, cache: bool, tell: Tell) -> T:
+def _load_as(
+    kind: type[T],
+    lower: Callable[[Documents], object],
+    folder: Path,
+    *,
+    cache: bool,
+    tell: Tell,
+    more: tuple[SpecFile, ...],
+) -> T:
     memory = Cache(cache_path(folder) if cache else None)
     files, profiles = read_folder(folder), installed_profiles()
+    files = msgspec.structs.replace(files, files=(*files.files, *more))
     key = _fingerprint((*files.files, *profiles))
     known = memory.outcome(key) if not files.problems else None
     if known is not None:
@@ -149,7 +160,7 @@ def _crosschecked(resolver: Resolver, folder: str, *, unread: bool, tell: Tell) 
     from reconciler.load.literals import literal_problems  # noqa: PLC0415 - same
     from reconciler.load.notyet import not_yet  # noqa: PLC0415 - same
     from reconciler.load.path_checks import shared_path_problems  # noqa: PLC0415 - same
-    from reconciler.load.sandbox_checks import SandboxCheck, port_problems  # noqa: PLC0415 - same
+    from reconciler.load.sandbox_checks import port_problems, sandbox_problems  # noqa: PLC0415 - same
 
     fleets = list(resolver.of_kind("Fleet").values())
     problems: list[Problem] = []
@@ -160,7 +171,7 @@ def _crosschecked(resolver: Resolver, folder: str, *, unread: bool, tell: Tell) 
     problems.extend(uid_problems(fleet, resolver.of_kind("Sandbox")))
     for number, sandbox in enumerate(resolver.sandboxes.values()):
         tell("checking", number, len(resolver.sandboxes))
-        problems.extend(SandboxCheck(sandbox, resolver.hosts.get(sandbox.host), resolver.fleet).problems())
+        problems.extend(sandbox_problems(sandbox, resolver.hosts, resolver.fleet))
         problems.extend(literal_problems(sandbox))
     problems.extend(port_problems(list(resolver.sandboxes.values())))
     problems.extend(shared_path_problems(resolver.sandboxes.values()))

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from reconciler.load.documents import Documents, HostDocument
+from reconciler.load.documents import Documents, FleetDocument, HostDocument, SandboxDocument
 from reconciler.load.lower_sandbox import lower_sandbox
 from reconciler.model.access import LOCAL, HostAccess
-from reconciler.model.desired import Admission, Desired, HostDesired, Limits, Reap, Registry, SinkDesired, Suspend
+from reconciler.model.compose import ComposePolicy
+from reconciler.model.desired import (
+    Admission,
+    Choice,
+    Desired,
+    HostDesired,
+    Limits,
+    Reap,
+    Registry,
+    SandboxDesired,
+    SinkDesired,
+    Suspend,
+)
 from reconciler.spec.fields import Suspension
-from reconciler.spec.fleet import FleetSpec, Sink
+from reconciler.spec.fleet import FleetSpec, Policy, Sink
+from reconciler.spec.sandbox import Placement
 
 _HUB_PATH = "progress/"
 
@@ -21,18 +34,7 @@ def lower(documents: Documents) -> Desired:
         fleet=fleet.name,
         digest=documents.digest,
         hosts=hosts,
-        sandboxes={
-            name: lower_sandbox(
-                document,
-                fleet=fleet.name,
-                storage_roots=tuple(hosts[document.host].storage.values()),
-                hardened=spec.policy.hardened,
-                writable_root=any(
-                    rule.writable_root for rule in spec.policy.allow if rule.profile == document.spec.profile
-                ),
-            )
-            for name, document in sorted(documents.sandboxes.items())
-        },
+        sandboxes={name: _sandbox(document, fleet, hosts) for name, document in sorted(documents.sandboxes.items())},
         limits=_limits(spec),
         reap=_reap(spec),
         registries=tuple(
@@ -40,7 +42,39 @@ def lower(documents: Documents) -> Desired:
         ),
         secrets={name: source.file for name, source in sorted(spec.secrets.items())},
         telemetry=tuple(_sink(sink, fleet=fleet.name) for sink in spec.telemetry.sinks),
+        sourced=tuple(name for name, one in sorted(documents.sandboxes.items()) if one.spec.source or one.spec.compose),
+        choices={
+            name: _choice(document, document.spec.placement, fleet, hosts)
+            for name, document in sorted(documents.sandboxes.items())
+            if document.candidates and document.spec.placement is not None
+        },
     )
+
+
+def _sandbox(document: SandboxDocument, fleet: FleetDocument, hosts: dict[str, HostDesired]) -> SandboxDesired:
+    host = hosts[document.host]
+    return lower_sandbox(
+        document,
+        fleet=fleet.name,
+        storage_roots=tuple(host.storage.values()),
+        policy=_policy(fleet.spec.policy, document.spec.profile, host),
+    )
+
+
+def _choice(
+    document: SandboxDocument, placement: Placement, fleet: FleetDocument, hosts: dict[str, HostDesired]
+) -> Choice:
+    """Lower what is left to planning; hosts on which the sandbox was read as one and the same share a form."""
+    forms: list[SandboxDesired] = []
+    numbers: dict[tuple[object, ...], int] = {}
+    of_hosts: dict[str, int] = {}
+    for one in document.candidates:
+        key = (id(one.spec), *hosts[one.host].storage.values())
+        if key not in numbers:
+            numbers[key] = len(forms)
+            forms.append(_sandbox(one, fleet, hosts))
+        of_hosts[one.host] = numbers[key]
+    return Choice(strategy=placement.strategy, selector=dict(placement.selector), forms=tuple(forms), hosts=of_hosts)
 
 
 def suspend(suspension: Suspension | None) -> Suspend | None:
@@ -48,6 +82,21 @@ def suspend(suspension: Suspension | None) -> Suspend | None:
     if suspension is None:
         return None
     return Suspend(reason=suspension.reason, by=suspension.by, until=suspension.until)
+
+
+def _policy(policy: Policy, profile: str | None, host: HostDesired) -> ComposePolicy:
+    """Say what a sandbox of this profile may ask of this host."""
+    lifted = [rule for rule in policy.allow if rule.profile == profile]
+    return ComposePolicy(
+        images=policy.images,
+        mounts=tuple(sorted({*policy.mounts, *host.storage.values()})),
+        host_network=any(rule.host_network for rule in lifted),
+        host_ipc=any(rule.host_ipc for rule in lifted),
+        cap_add=tuple(sorted({name for rule in lifted for name in rule.cap_add})),
+        devices=tuple(sorted({name for rule in lifted for name in rule.devices})),
+        hardened=policy.hardened,
+        writable_root=any(rule.writable_root for rule in lifted),
+    )
 
 
 def _limits(spec: FleetSpec) -> Limits:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import assert_never
 
 import msgspec
 
 from reconciler.load.documents import SandboxDocument
+from reconciler.model.compose import ComposePolicy
 from reconciler.model.desired import SandboxDesired, Suspend
 from reconciler.model.digest import intent_digest
 from reconciler.model.names import DerivedName, sandbox_uid
 from reconciler.model.probe import ExecProbe, HealthProbe, HttpProbe, LogProbe, Probe, TcpProbe
 from reconciler.model.resource import (
+    TREE_NAME,
+    Compose,
     Container,
     Directory,
     File,
@@ -20,6 +24,7 @@ from reconciler.model.resource import (
     Network,
     Published,
     Resource,
+    Tree,
     Ulimit,
     Volume,
 )
@@ -39,8 +44,7 @@ class _Lowering(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     spec: SandboxSpec
     storage_roots: tuple[str, ...]
-    hardened: bool
-    writable_root: bool
+    policy: ComposePolicy
 
     def docker_name(self, resource: str) -> str:
         return str(DerivedName(self.fleet, self.name, resource))
@@ -66,18 +70,16 @@ def lower_sandbox(
     *,
     fleet: str,
     storage_roots: tuple[str, ...],
-    hardened: bool = False,
-    writable_root: bool = False,
+    policy: ComposePolicy,
 ) -> SandboxDesired:
-    """Lower one sandbox of `fleet`, whose host has these storage roots; `hardened` spares a root that is writable."""
+    """Lower one sandbox of `fleet`, whose host has these storage roots, under what the Fleet allows its profile."""
     spec = document.spec
     lowering = _Lowering(
         fleet=fleet,
         name=document.name,
         spec=spec,
         storage_roots=storage_roots,
-        hardened=hardened,
-        writable_root=writable_root,
+        policy=policy,
     )
     suspension = spec.suspend
     sandbox = SandboxDesired(
@@ -85,7 +87,7 @@ def lower_sandbox(
         uid=sandbox_uid(fleet, document.name),
         host=document.host,
         profile=spec.profile,
-        resources=(*_support(lowering), *_containers(lowering)),
+        resources=(*_support(lowering), *_containers(lowering), *_compose(lowering)),
         probes=tuple(_probe(name, probe, spec) for name, probe in sorted(spec.readiness.items())),
         update=spec.update,
         deletion=spec.deletion_policy,
@@ -125,7 +127,36 @@ def _support(lowering: _Lowering) -> list[Resource]:
         )
         for name, item in sorted(spec.files.items())
     ]
-    return [*directories, *files, *(Volume(name=name) for name in volumes), *(Network(name=name) for name in networks)]
+    return [
+        *directories,
+        *files,
+        *_trees(lowering),
+        *(Volume(name=name) for name in volumes),
+        *(Network(name=name) for name in networks),
+    ]
+
+
+def _trees(lowering: _Lowering) -> list[Tree]:
+    """Lower a tree; what is in it is read each time that the specs are, since no spec tells.
+
+    A compose file without a source is a tree of its own, with nothing else in it.
+    """
+    source, compose = lowering.spec.source, lowering.spec.compose
+    if source is not None:
+        return [Tree(path=lowering.path(TREE_NAME), folder=source.path, exclude=source.exclude)]
+    if compose is None:
+        return []
+    folder, name = posixpath.split(compose.file)
+    return [Tree(path=lowering.path(TREE_NAME), folder=folder or ".", exclude=("*", f"!/{name}"))]
+
+
+def _compose(lowering: _Lowering) -> list[Compose]:
+    """Lower a compose file, whose services are read with its tree."""
+    compose = lowering.spec.compose
+    if compose is None:
+        return []
+    file = compose.file if lowering.spec.source is not None else posixpath.basename(compose.file)
+    return [Compose(folder=lowering.path(TREE_NAME), file=file, policy=lowering.policy)]
 
 
 def _containers(lowering: _Lowering) -> list[Container]:
@@ -151,10 +182,10 @@ def _container(lowering: _Lowering, name: str, item: spec_container.Container) -
         networks=networks,
         ipc=item.ipc,
         cap_add=tuple(sorted(set(item.cap_add))),
-        cap_drop=("ALL",) if lowering.hardened else (),
+        cap_drop=("ALL",) if lowering.policy.hardened else (),
         devices=tuple(sorted(set(item.devices))),
-        security_opt=("no-new-privileges",) if lowering.hardened else (),
-        read_only=lowering.hardened and not lowering.writable_root,
+        security_opt=("no-new-privileges",) if lowering.policy.hardened else (),
+        read_only=lowering.policy.hardened and not lowering.policy.writable_root,
         init=item.init,
         healthcheck=None
         if check is None
@@ -191,6 +222,8 @@ def _mounts(lowering: _Lowering, item: spec_container.Container) -> dict[str, Mo
             source = lowering.path(lowering.spec.directories[mount.directory].path)
         elif mount.file is not None:
             source = lowering.path(lowering.spec.files[mount.file].path)
+        elif mount.source:
+            source = lowering.path(TREE_NAME)
         else:
             source = mount.path or ""
         found[target] = Mount("bind", source, mount.read_only)

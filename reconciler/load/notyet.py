@@ -39,10 +39,6 @@ def _in_fleet(fleet: FleetDocument, raw: RawDocument) -> Iterator[Problem]:
 def _in_sandbox(sandbox: SandboxDocument) -> Iterator[Problem]:
     spec = sandbox.spec
     rows: list[tuple[bool, str, tuple[str, ...]]] = [
-        (spec.source is not None, "source", ("source",)),
-        (spec.compose is not None, "compose", ("compose",)),
-        (spec.placement is not None, "placement", ("placement",)),
-        (spec.observability == "canary", "observability: canary", ("observability",)),
         (spec.gpu is not None and spec.gpu.policy != "off", "gpu", ("gpu",)),
     ]
     for name, container in spec.containers.items():

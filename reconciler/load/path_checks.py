@@ -11,6 +11,7 @@ from reconciler.load.nodes import find
 from reconciler.load.text import shown
 from reconciler.model.names import sandbox_uid
 from reconciler.model.problem import Problem
+from reconciler.model.resource import TREE_NAME
 from reconciler.spec.container import Container
 from reconciler.spec.host import ALL_FLEETS
 from reconciler.spec.paths import forbidden_mount, holds_keys, lies_below, name_of_ours
@@ -151,6 +152,8 @@ class PathCheck:
         ours = name_of_ours(inner)
         if ours is not None:
             return "E_PATH", f"{shown(ours)} is a name that the reconciler itself uses there", "choose another name"
+        if self.spec.source is not None and inner is path and lies_below(path, TREE_NAME):
+            return "E_PATH", f"{shown(TREE_NAME)} is where the sandbox's source tree lies", "choose another name"
         return "", "", ""
 
     def _nesting(self) -> Iterator[Problem]:
@@ -191,7 +194,7 @@ def _above(path: str) -> Iterator[str]:
 def shared_path_problems(sandboxes: Iterable[SandboxDocument]) -> Iterator[Problem]:
     """Refuse what two sandboxes of one host would write in turn, each undoing the other."""
     taken: dict[tuple[str, str], tuple[SandboxDocument, str, str]] = {}
-    for sandbox in sandboxes:
+    for sandbox in (one for placed in sandboxes for one in placed.everywhere):
         placed = [("directories", name, str(item.path), item.mode) for name, item in sandbox.spec.directories.items()]
         placed += [("files", name, str(item.path), "") for name, item in sandbox.spec.files.items()]
         for kind, name, path, mode in placed:

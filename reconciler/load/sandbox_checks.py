@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from reconciler.load.crosscheck import circles
+from reconciler.load.crosscheck import circles, on_hosts
 from reconciler.load.documents import FleetDocument, HostDocument, SandboxDocument
 from reconciler.load.nodes import find
 from reconciler.load.path_checks import PathCheck
@@ -41,9 +41,12 @@ class SandboxCheck:
 
     def problems(self) -> Iterator[Problem]:
         """Yield everything that is wrong."""
-        if not self.spec.containers and self.spec.compose is None:
+        if not self.spec.containers and self.spec.compose is None and self.spec.source is None:
             at = find(self.sandbox.tree, ("containers",))
-            yield Problem("E_REQUIRED", at, "a sandbox needs at least one container", field="spec.containers")
+            message = "a sandbox needs at least one container, a source or a compose file"
+            yield Problem("E_REQUIRED", at, message, field="spec.containers")
+        if self.spec.compose is not None:
+            yield from self._composed()
         for name, container in self.spec.containers.items():
             yield from self._references(name, container)
             yield from self._contradictions(name, container)
@@ -52,10 +55,23 @@ class SandboxCheck:
         for circle in circles({name: item.depends_on for name, item in self.spec.containers.items()}):
             message = f"containers depend on each other in a circle: {' -> '.join(circle)}"
             yield self._problem("E_REF_CYCLE", message, "containers", circle[0], "dependsOn")
+        if self.spec.host is not None and self.spec.placement is not None:
+            message = f"host: {self.spec.host} says where it is, so there is nothing to place"
+            hint = "keep one of the two; what a profile says is taken away by placement: null, or host: null"
+            yield self._problem("E_CONFLICT", message, "placement", hint=hint)
         yield from self._paths()
         yield from self._readiness()
         if self.spec.update == "start-first":
             yield from self._start_first()
+
+    def _composed(self) -> Iterator[Problem]:
+        """Refuse what a compose file takes the place of, and what compose cannot do."""
+        if self.spec.containers:
+            message = "containers and compose: a sandbox has one of the two"
+            yield self._problem("E_CONFLICT", message, "compose", hint="keep one of them")
+        if self.spec.update == "start-first":
+            message = "compose stops a service before it starts the new one"
+            yield self._problem("E_CONFLICT", message, "update", hint="leave update out")
 
     def _problem(self, code: str, message: str, *path: str | int, hint: str | None = None) -> Problem:
         return self.sandbox.problem(code, message, *path, hint=hint)
@@ -75,6 +91,9 @@ class SandboxCheck:
             if mount.file is not None and mount.file not in self.spec.files:
                 message = f"there is no file {shown(mount.file)} here"
                 yield self._problem("E_REF", message, *path, "file", hint=did_you_mean(mount.file, self.spec.files))
+            if mount.source and self.spec.source is None:
+                message, hint = "there is no source here", "declare one: source: {path: FOLDER}"
+                yield self._problem("E_REF", message, *path, "source", hint=hint)
 
     def _contradictions(self, name: str, container: Container) -> Iterator[Problem]:
         here = ("containers", name)
@@ -170,7 +189,12 @@ class SandboxCheck:
         for name, probe in self.spec.readiness.items():
             kind = next(k for k in ("http", "tcp", "exec", "log", "health") if getattr(probe, k) is not None)
             container = self.spec.containers.get(probe.way.container)
-            if container is None:
+            if self.spec.compose is not None:
+                if isinstance(probe.way, (HttpProbe, TcpProbe)):
+                    message = f"a service of a compose file has no ports by name, so {kind} cannot ask one"
+                    way_out = "ask with exec, log or health"
+                    yield self._problem("E_CONFLICT", message, "readiness", name, kind, hint=way_out)
+            elif container is None:
                 message = f"there is no container {shown(probe.way.container)} here"
                 hint = did_you_mean(probe.way.container, self.spec.containers)
                 yield self._problem("E_REF", message, "readiness", name, kind, "container", hint=hint)
@@ -225,10 +249,18 @@ def _limit(bound: int) -> str:
     return "no limit" if bound == -1 else str(bound)
 
 
-def port_problems(sandboxes: list[SandboxDocument]) -> Iterator[Problem]:
-    """Refuse two fixed ports of one host that cannot both be had, whoever wants them."""
+def sandbox_problems(
+    sandbox: SandboxDocument, hosts: Mapping[str, HostDocument], fleet: FleetDocument | None
+) -> Iterator[Problem]:
+    """Check one sandbox on every host that it may be on."""
+    on_host = {one.host: SandboxCheck(one, hosts.get(one.host), fleet) for one in sandbox.everywhere}
+    return on_hosts({host: list(check.problems()) for host, check in on_host.items()})
+
+
+def port_problems(sandboxes: Iterable[SandboxDocument]) -> Iterator[Problem]:
+    """Refuse two fixed ports of one host that cannot both be had, whoever wants them, or may be placed there."""
     taken: dict[tuple[str, str, int], list[tuple[str, str, SourceRef]]] = {}
-    for sandbox in sandboxes:
+    for sandbox in (one for placed in sandboxes for one in placed.everywhere):
         for name, container in sandbox.spec.containers.items():
             for port, published in container.ports.items():
                 if published.host is None:

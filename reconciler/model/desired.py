@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from reconciler.model.access import HostAccess
 from reconciler.model.names import Key
 from reconciler.model.probe import FinishedProbe, Probe, RunningProbe
-from reconciler.model.resource import Container, Directory, File, Network, Resource, Volume
+from reconciler.model.resource import Compose, Container, Directory, File, Network, Resource, Tree, Volume
 from reconciler.model.source import SourceRef
 from reconciler.model.text import Text
 
@@ -48,6 +49,7 @@ class SandboxDesired(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         uid: derived from fleet and name.
+        origin: `spec`, or `adhoc` for what a command wants for a while.
         resources: in the order in which they are to be made.
         probes: what must answer before it is ready.
         intent: versioned digest of all that changes its generation.
@@ -71,6 +73,7 @@ class SandboxDesired(msgspec.Struct, frozen=True, kw_only=True):
     depends_on: tuple[str, ...] = ()
     suspend: Suspend | None = None
     labels: dict[str, str] = {}
+    origin: Literal["spec", "adhoc"] = "spec"
     intent: str = ""
     origins: dict[str, SourceRef] = {}
     at: SourceRef | None = None
@@ -91,6 +94,16 @@ class SandboxDesired(msgspec.Struct, frozen=True, kw_only=True):
         return tuple([item for item in self.resources if isinstance(item, File)])
 
     @property
+    def tree(self) -> Tree | None:
+        """Give its tree, where it has one."""
+        return next((item for item in self.resources if isinstance(item, Tree)), None)
+
+    @property
+    def compose(self) -> Compose | None:
+        """Give its compose file, where it has one."""
+        return next((item for item in self.resources if isinstance(item, Compose)), None)
+
+    @property
     def networks(self) -> tuple[Network, ...]:
         """Give its networks in order."""
         return tuple([item for item in self.resources if isinstance(item, Network)])
@@ -102,13 +115,36 @@ class SandboxDesired(msgspec.Struct, frozen=True, kw_only=True):
 
     def probes_of(self, container: Container) -> tuple[Probe, ...]:
         """Give what one container must answer; without a probe in the spec, that it runs, or has finished."""
-        own = tuple(probe for probe in self.probes if probe.container == container.name)
-        kind = FinishedProbe if container.run == "once" else RunningProbe
-        return own or (kind(name="started", container=container.name),)
+        return self.probes_of_service(container.name, once=container.run == "once")
+
+    def probes_of_service(self, service: str, *, once: bool) -> tuple[Probe, ...]:
+        """Give what one service of its compose file must answer; without a probe, as for a container."""
+        own = tuple(probe for probe in self.probes if probe.container == service)
+        return own or ((FinishedProbe if once else RunningProbe)(name="started", container=service),)
 
     def find(self, key: Key) -> Resource | None:
         """Look one resource up by its key."""
         return next((item for item in self.resources if item.key == key), None)
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """Leave the host of one sandbox to planning.
+
+    Attributes:
+        strategy: `spread` takes the emptiest host, `pack` the fullest that has room.
+        selector: labels that a host must have; none means any host.
+        forms: what the sandbox is, once for all hosts on which it is the same.
+        hosts: every host that has the labels, to the number of its form.
+    """
+
+    strategy: Literal["spread", "pack"] = "spread"
+    selector: dict[str, str] = {}
+    forms: tuple[SandboxDesired, ...]
+    hosts: dict[str, int]
+
+    def on(self, host: str) -> SandboxDesired:
+        """Give the sandbox as it is on one of these hosts."""
+        return msgspec.structs.replace(self.forms[self.hosts[host]], host=host)
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,8 +202,12 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         fleet: its name.
         digest: of every byte that was read, so that a saved plan knows its specs.
+        sandboxes: every one, by name. One whose host is not named stands here on the first host that it may be on,
+            until planning has placed it.
+        choices: of the sandboxes whose host is not named.
         secrets: name of each secret to the file that holds it; the values are nowhere in here.
         telemetry: where it is sent after each pass.
+        sourced: sandboxes that have a tree, which is read each time that the specs are.
     """
 
     fleet: str
@@ -179,3 +219,11 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
     registries: tuple[Registry, ...] = ()
     secrets: dict[str, str] = {}
     telemetry: tuple[SinkDesired, ...] = ()
+    sourced: tuple[str, ...] = ()
+    choices: dict[str, Choice] = {}
+
+    def everywhere(self) -> Iterator[SandboxDesired]:
+        """Give every sandbox on every host that it may be on."""
+        for name, sandbox in self.sandboxes.items():
+            choice = self.choices.get(name)
+            yield from (sandbox,) if choice is None else (choice.on(host) for host in choice.hosts)

@@ -6,11 +6,12 @@ import hashlib
 
 import msgspec
 
+from reconciler.model.compose import ComposePolicy
 from reconciler.model.desired import SandboxDesired
-from reconciler.model.resource import Container
+from reconciler.model.resource import Compose, Container, Resource, Tree
 from reconciler.model.rule import Remedy, rules
 
-DIGEST_VERSION = "1"
+DIGEST_VERSION = "2"
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
@@ -36,8 +37,16 @@ def container_digest(container: Container) -> str:
 
 def intent_digest(sandbox: SandboxDesired) -> str:
     """Digest everything whose change is a new generation: all but where it was written, and on which host it lies."""
-    bare = msgspec.structs.replace(sandbox, origins={}, at=None, intent="", host="", suspend=None)
+    resources = tuple(_meant(resource) for resource in sandbox.resources)
+    bare = msgspec.structs.replace(sandbox, resources=resources, origins={}, at=None, intent="", host="", suspend=None)
     return f"{DIGEST_VERSION}:{fingerprint(bare)}"
+
+
+def _meant(resource: Resource) -> Resource:
+    """Leave out where a tree lies on this machine: another checkout means the same. The policy is the Fleet's."""
+    if isinstance(resource, Tree):
+        return msgspec.structs.replace(resource, folder="", exclude=())
+    return msgspec.structs.replace(resource, policy=ComposePolicy()) if isinstance(resource, Compose) else resource
 
 
 def same_version(one: str, other: str) -> bool:

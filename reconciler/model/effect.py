@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import msgspec
 
+from reconciler.model.compose import Project
 from reconciler.model.marker import Marker
 from reconciler.model.resource import Container
 from reconciler.model.text import Text
 
 
 class Existing(msgspec.Struct, frozen=True, tag="existing"):
-    """Target a container that the plan saw, by its full id. `name` and `uid` must still be its own when acted on."""
+    """Target a container that the plan saw, by its full id. `name` and `uid` must still be its own when acted on.
+
+    With `project`, a person named that compose project: then nothing is to prove it ours, it must still be of that
+    project, stopped, and without a label of ours.
+    """
 
     full_id: str
     name: str
     uid: str
+    project: str = ""
 
 
 class Made(msgspec.Struct, frozen=True, tag="made"):
@@ -47,6 +53,50 @@ class PutFile(msgspec.Struct, frozen=True, tag="put_file"):
     root: str
 
 
+class StageTree(msgspec.Struct, frozen=True, tag="stage_tree"):
+    """Send a folder of this machine into a fresh one beside `path`, and prove by its digest that all of it arrived.
+
+    `folder` and `exclude` say what is sent; it must still be what `content` digests.
+    """
+
+    path: str
+    root: str
+    folder: str
+    exclude: tuple[str, ...]
+    content: str
+
+
+class PlaceTree(msgspec.Struct, frozen=True, tag="place_tree"):
+    """Exchange what is in `path` for what was staged beside it, which must digest to `content`.
+
+    The folder itself stays the same one, so that whoever has it mounted sees what is new.
+    """
+
+    path: str
+    root: str
+    content: str
+
+
+class JudgeCompose(msgspec.Struct, frozen=True, tag="judge_compose"):
+    """Let the host's compose resolve a project's staged file, and see that the policy allows all that it asks for.
+
+    What it came to is kept there, for `UpCompose`.
+    """
+
+    file: str
+    project: Project
+
+
+class UpCompose(msgspec.Struct, frozen=True, tag="up_compose"):
+    """Judge again what was kept of a file, and let the host's compose make of its services what differs.
+
+    Images that are missing are pulled.
+    """
+
+    file: str
+    project: Project
+
+
 class PutMarker(msgspec.Struct, frozen=True, tag="put_marker"):
     """Write the marker of a sandbox, making `<base_dir>/<uid>` (0700) where it is missing."""
 
@@ -54,15 +104,30 @@ class PutMarker(msgspec.Struct, frozen=True, tag="put_marker"):
     marker: Marker
 
 
+class Legacy(msgspec.Struct, frozen=True, kw_only=True):
+    """Bound the removal of a folder without proof: it is the SSH user's, at rest, and used by nobody.
+
+    `older_than_s` is for how long nothing in it may have been modified; `aside` is the name beside it under which it
+    is only put away, or empty to remove it.
+    """
+
+    older_than_s: int
+    aside: str = ""
+
+
 class DropPath(msgspec.Struct, frozen=True, tag="drop_path"):
     """Remove one path anchored below `root`: never through a link, never across a mount.
 
-    `inode` (`device:inode`) must still be what stands there; None removes a file of ours by its path alone.
+    `inode` (`device:inode`) must still be what stands there; None removes a file of ours by its path alone. With
+    `marker_uid`, the folder must still hold the marker of the sandbox with this uid. `legacy` says that a person named
+    a folder that nothing proves to be ours.
     """
 
     path: str
     root: str
     inode: str | None = None
+    marker_uid: str = ""
+    legacy: Legacy | None = None
 
 
 class PullImage(msgspec.Struct, frozen=True, tag="pull_image"):
@@ -160,6 +225,10 @@ class RemoveContainer(msgspec.Struct, frozen=True, tag="remove_container"):
 Effect = (
     MakeDirectory
     | PutFile
+    | StageTree
+    | PlaceTree
+    | JudgeCompose
+    | UpCompose
     | PutMarker
     | DropPath
     | PullImage

@@ -24,7 +24,7 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True, rename=_docker_name):
         fleet: name of the fleet.
         sandbox: name of the sandbox.
         uid: 8 hex digits derived from the two above.
-        kind: `containers`, `networks` or `volumes`.
+        kind: `containers`, `services` (of a compose file), `networks` or `volumes`.
         resource: the resource's name in the spec.
         digest: versioned digest of the intent, without secrets' values.
         generation: the sandbox's generation when the object was made.

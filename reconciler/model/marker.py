@@ -40,6 +40,8 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
         origin: `spec`, or `adhoc` for what a command made.
         phase: `expired` keeps a sandbox absent until its spec changes.
         adopted: resources taken over by `adopt`, key to full id: proof where labels cannot be added.
+        tree: digest of the tree that was placed whole in the sandbox's folder, or empty.
+        compose: digest of how its compose file was last brought up, or empty.
         files: what we put into the sandbox's folder, by paths below it: what no spec names any more goes.
     """
 
@@ -59,6 +61,8 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
     phase: Literal["present", "expired"] = "present"
     adopted: dict[str, str] = {}
     files: tuple[str, ...] = ()
+    tree: str = ""
+    compose: str = ""
 
 
 def read_marker(content: str) -> Marker | str:
@@ -77,8 +81,8 @@ def read_marker(content: str) -> Marker | str:
 
 def _absurdity(marker: Marker) -> str | None:
     """Say what in a marker no version of this program can have written."""
-    texts = (marker.fleet, marker.sandbox, marker.intent, marker.revision, marker.run, *marker.adopted, *marker.files)
-    if any(len(text) > _TEXT_MAX for text in texts):
+    texts = (marker.fleet, marker.sandbox, marker.intent, marker.revision, marker.run, marker.tree, marker.compose)
+    if any(len(text) > _TEXT_MAX for text in (*texts, *marker.adopted, *marker.files)):
         return f"a text in it is longer than {_TEXT_MAX} characters"
     if not _UID.fullmatch(marker.uid):
         return f"its uid {printable(marker.uid[:20])} is not 8 hex digits"

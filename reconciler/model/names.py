@@ -13,15 +13,19 @@ from functools import lru_cache
 import msgspec
 
 NAME_PATTERN = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+SERVICE_PATTERN = r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?"
+"""What a service of a compose file may be called: compose gives containers and networks names that hold it."""
 NAME_LENGTH_MIN = 2
 NAME_LENGTH_MAX = 40
+SERVICES = "services"
+"""The kind of resource that a service of a compose file is."""
 RESERVED_PREFIXES = ("sbx-",)
 
 _NAME = re.compile(NAME_PATTERN)
 _SHORT_ID = re.compile(r"[0-9a-f]{12}")
 _FULL_ID = re.compile(r"[0-9a-f]{64}")
 _DERIVED = re.compile(
-    rf"sbx-(?P<fleet>{NAME_PATTERN})\.(?P<sandbox>{NAME_PATTERN})\.(?P<resource>{NAME_PATTERN})"
+    rf"sbx-(?P<fleet>{NAME_PATTERN})\.(?P<sandbox>{NAME_PATTERN})\.(?P<resource>{SERVICE_PATTERN})"
     r"(?:\.next-(?P<next>[0-9a-f]{6})|\.tomb-(?P<tomb>[0-9]{1,12}))?"
 )
 
@@ -73,6 +77,17 @@ class DerivedName(msgspec.Struct, frozen=True):
     def settled(self) -> bool:
         """Tell whether this is an object's lasting name: neither a replacement on its way nor a tomb."""
         return self.next_hex is None and self.tomb_epoch_s is None
+
+
+def project_name(fleet: str, sandbox: str) -> str:
+    """Derive the name of a sandbox's compose project."""
+    return f"sbx-{fleet}-{sandbox}-{sandbox_uid(fleet, sandbox)}"
+
+
+def composed_name(name: DerivedName, kind: str) -> str:
+    """Derive the name that compose gives to a service's one container, or to a network or volume of the project."""
+    project = project_name(name.fleet, name.sandbox)
+    return f"{project}-{name.resource}-1" if kind == SERVICES else f"{project}_{name.resource}"
 
 
 def parse_derived(text: str) -> DerivedName | None:

@@ -220,20 +220,27 @@ class SeenLock(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         line: since when and by whom it was held last, as the host keeps it; empty when never.
         is_held: somebody held it during the look.
+        is_left: nobody did, and whoever held it last ended without giving it back: what the engine had taken from
+            them goes on.
     """
 
     line: str = ""
     is_held: bool = False
+    is_left: bool = False
 
 
 class SeenEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold one entry of a folder that was listed; `modified_epoch_s` is its own, not that of what is in it."""
+    """Hold one entry of a folder that was listed; `modified_epoch_s` is its own, not that of what is in it.
+
+    `used_by` names processes that have it, or something in it, open or as their folder, as far as `/proc` told us.
+    """
 
     name: str
     kind: Literal["directory", "file", "symlink", "other"]
     uid: int
     modified_epoch_s: float
     inode: str
+    used_by: tuple[str, ...] = ()
 
 
 class SeenRoot(msgspec.Struct, frozen=True, kw_only=True):

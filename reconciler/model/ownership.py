@@ -8,7 +8,7 @@ import msgspec
 
 from reconciler.model import labels as label
 from reconciler.model.marker import Marker
-from reconciler.model.names import DerivedName, Key, is_full_id, parse_derived, sandbox_uid
+from reconciler.model.names import SERVICES, DerivedName, Key, composed_name, is_full_id, parse_derived, sandbox_uid
 from reconciler.model.observed import HostView, ImageAbsent, ImageFact, SeenContainer, SeenMarker
 
 _OWNER = ("fleet", "sandbox", "uid", "kind", "resource")
@@ -27,6 +27,11 @@ class Ours(msgspec.Struct, frozen=True, tag="ours"):
     def key(self) -> Key:
         """Give the key of the resource inside its sandbox."""
         return Key(self.labels.kind if self.labels is not None else "containers", self.name.resource)
+
+    @property
+    def place(self) -> str:
+        """Say where it stands among the settled containers of its sandbox: by name, a service by its whole key."""
+        return str(self.key) if self.key.kind == SERVICES else self.name.resource
 
 
 class Theirs(msgspec.Struct, frozen=True, tag="theirs"):
@@ -102,12 +107,18 @@ def prove_labels(docker_name: str, labels: Mapping[str, str], *, fleet: str) -> 
         return Theirs(owner=owner_of(labels))
     if ours.fleet != fleet:
         return Theirs(owner=f"fleet {ours.fleet}")
-    name = parse_derived(docker_name)
+    name = parse_derived(docker_name) or _composed(docker_name, ours)
     if name is None or (name.fleet, name.sandbox, name.resource) != (ours.fleet, ours.sandbox, ours.resource):
         return Unprovable(why=f"its name {docker_name!r} is not the one that its labels derive: they may be copied")
     if ours.uid != sandbox_uid(ours.fleet, ours.sandbox):
         return Unprovable(why="its uid label is not the one that fleet and sandbox derive")
     return Ours(name=name, labels=ours)
+
+
+def _composed(docker_name: str, ours: label.Labels) -> DerivedName | None:
+    """Give the name by which we know what compose named, where its labels derive exactly that."""
+    name = DerivedName(ours.fleet, ours.sandbox, ours.resource)
+    return name if docker_name == composed_name(name, ours.kind) else None
 
 
 def _is_adopted(seen: SeenContainer, *, name: DerivedName, markers: Mapping[str, Marker]) -> bool:

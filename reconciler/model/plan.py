@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from reconciler.model.effect import Effect, RenameContainer
+from reconciler.model.effect import DropPath, Effect, RenameContainer
 from reconciler.model.probe import Probe
 from reconciler.model.rule import Remedy
 from reconciler.model.source import SourceRef
@@ -17,8 +17,8 @@ PLAN_FORMAT = "reconciler-plan/1"
 
 
 def address_of(sandbox: str) -> str:
-    """Write a sandbox as people and programs address it."""
-    return f"sandbox/{sandbox}"
+    """Write a sandbox as people and programs address it; a legacy find has its kind in its name already."""
+    return sandbox if "/" in sandbox else f"sandbox/{sandbox}"
 
 
 class Bucket(enum.StrEnum):
@@ -39,6 +39,7 @@ class Bucket(enum.StrEnum):
     HELD = "held"
     CLASH = "clash"
     LOST_TO_OTHERS = "lost_to_others"
+    LEGACY = "legacy"
 
 
 class Verb(enum.StrEnum):
@@ -184,7 +185,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     def buries(self) -> bool:
         """Tell whether it ends its sandbox for now: stopped and renamed, so that it can still be had back."""
         effects = (step.do.effect for step in self.steps if isinstance(step.do, Apply))
-        return self.verb.ends and any(isinstance(effect, RenameContainer) for effect in effects)
+        return self.verb.ends and any(isinstance(effect, RenameContainer) or _puts_aside(effect) for effect in effects)
 
     @property
     def is_drift(self) -> bool:
@@ -192,6 +193,10 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
         if self.bucket is Bucket.ZOMBIE_WANTED:
             return True
         return self.bucket is Bucket.DRIFTED and all(change.origin == "drift" for change in self.changes)
+
+
+def _puts_aside(effect: Effect) -> bool:
+    return isinstance(effect, DropPath) and effect.legacy is not None and bool(effect.legacy.aside)
 
 
 HeldReason = Literal[
@@ -204,10 +209,15 @@ HeldReason = Literal[
     "HostNotInSpecs",
     "HostUnreachable",
     "InGrace",
+    "InUse",
     "MarkerDamaged",
     "MarkerMissing",
     "MoveBlocked",
     "NameTaken",
+    "NoHostFits",
+    "NotListed",
+    "NotOldEnough",
+    "NotOurs",
     "Orphan",
     "PathOwner",
     "PathTaken",

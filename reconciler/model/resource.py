@@ -10,9 +10,16 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from reconciler.model.compose import ComposePolicy
 from reconciler.model.names import Key
 from reconciler.model.rule import IN_PLACE, LIMIT, REPLACE
 from reconciler.model.text import Text
+
+TREE_NAME = "source"
+"""The folder below a sandbox's own in which its tree lies."""
+
+STAGED = ".new-"
+"""Begins the name of what stands beside a tree and is not yet in its place."""
 
 Moment = Literal["prepare", "launch", "verify", "ready", "retire", "stopped"]
 
@@ -168,4 +175,53 @@ class Container(msgspec.Struct, frozen=True, kw_only=True, tag="container"):
         return min(self.networks, default=None)
 
 
-Resource = Directory | File | Volume | Network | Container
+class Tree(msgspec.Struct, frozen=True, kw_only=True, tag="tree"):
+    """Want a folder on the host like one of the operator's.
+
+    Attributes:
+        path: where it lies on the host, in the sandbox's own folder.
+        folder: where it is on the machine of whoever plans; no part of what is meant.
+        exclude: patterns that leave files out, as in a `.gitignore`.
+        content: digest of what is in it; empty until it was read.
+        entries: how many files and links that is; size_bytes: the sum of the files.
+    """
+
+    name: str = TREE_NAME
+    path: Text
+    folder: str
+    exclude: tuple[str, ...] = ()
+    content: Annotated[str, IN_PLACE] = ""
+    entries: int = 0
+    size_bytes: int = 0
+
+    @property
+    def key(self) -> Key:
+        """Give its key inside the sandbox."""
+        return Key("trees", self.name)
+
+
+class Compose(msgspec.Struct, frozen=True, kw_only=True, tag="compose"):
+    """Want the services of a compose file, which the host's own compose makes from the sandbox's tree.
+
+    Attributes:
+        folder: the tree's, on the host.
+        file: the compose file, below that.
+        services: what the file names, sorted; empty until it was read. Those of a compose profile are left out.
+        once: those that others wait for to complete, so that their end is no fault.
+        policy: what the file may ask of the host.
+    """
+
+    name: str = "compose"
+    folder: Text
+    file: str
+    services: tuple[str, ...] = ()
+    once: tuple[str, ...] = ()
+    policy: ComposePolicy = ComposePolicy()
+
+    @property
+    def key(self) -> Key:
+        """Give its key inside the sandbox."""
+        return Key("compose", self.name)
+
+
+Resource = Directory | File | Tree | Compose | Volume | Network | Container

@@ -11,6 +11,7 @@ from reconciler.model.delta import ProvisionDelta
 from reconciler.model.outcome import Instance
 from reconciler.model.record import HostRecord, Record, Removal
 from reconciler.model.snapshot import HostSnapshot
+from reconciler.model.telemetry import IntrospectionReport
 
 ConditionType = Literal[
     "Ready",
@@ -44,6 +45,7 @@ Reason = Literal[
     "TtlElapsed",
     "SuspendedBySpec",
     "Repeating",
+    "Stuck",
 ]
 Sync = Literal["Synced", "OutOfSync", "Unknown"]
 Health = Literal["Healthy", "Progressing", "Degraded", "Missing", "Suspended", "Unknown"]
@@ -79,6 +81,7 @@ class SandboxStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         ready_run: the run whose probes passed, so that Ready can come back after a look that could not see it.
         ready_starts: digest of which containers, started when, passed: one that was started since has not.
         repeated: how often in a row the same action was taken for the same reason, which `evidence` digests.
+        report: of a sandbox whose host is reported on, what its last change and the look before it told.
         observed_at: when its host last answered; `stale` says that the host did not answer the last look.
     """
 
@@ -101,6 +104,7 @@ class SandboxStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ready_starts: str = ""
     evidence: str = ""
     repeated: int = 0
+    report: IntrospectionReport | None = None
     observed_at: datetime | None = None
     stale: bool = False
 

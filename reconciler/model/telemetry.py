@@ -48,7 +48,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         sandbox_id: `<fleet>/<sandbox>`, or None for what is about the host alone.
         profile_id: the sandbox's profile, or None.
         collected_at: by the controller's clock.
-        delta: of a provision or a teardown; report: of an introspection.
+        delta: of a provision or a teardown; report: of an introspection, and of a canary's provision.
     """
 
     schema_version: str = TELEMETRY_SCHEMA

@@ -17,7 +17,7 @@ from reconciler.host.interface import Question, Reader
 from reconciler.model.desired import Admission, Desired, HostDesired, SandboxDesired
 from reconciler.model.observed import Observed, Reachable, SeenLock, Unreachable
 from reconciler.model.record import Records
-from reconciler.model.resource import Directory, File
+from reconciler.model.resource import Directory, File, Tree
 from reconciler.model.text import bind, is_run_scoped, late_names
 from reconciler.observe.counters import read_counters
 from reconciler.observe.readiness import Now
@@ -62,7 +62,7 @@ async def observe(
         records: tell since when a host has not answered.
         now: the controller's clock.
         only: ask these hosts alone.
-        with_facts: collect counters too; they are collected anyway where admission needs them.
+        with_facts: collect counters too; they are collected anyway where admission or a new placement needs them.
         with_tags: ask registries too what the wanted images' tags name now.
         roots: folders whose entries are listed on every host; `${host.baseDir}` is ours.
 
@@ -71,8 +71,10 @@ async def observe(
     """
     gate = asyncio.Semaphore(desired.limits.concurrent_hosts)
     wanted: defaultdict[str, list[SandboxDesired]] = defaultdict(list)
-    for sandbox in desired.sandboxes.values():
+    for sandbox in desired.everywhere():
         wanted[sandbox.host].append(sandbox)
+    remembered = {record.sandbox for record in records.sandboxes}
+    to_place = {host for name, choice in desired.choices.items() if name not in remembered for host in choice.hosts}
     readers: dict[str, Reader] = {}
 
     async def one(host: HostDesired) -> Reachable | Unreachable:
@@ -84,7 +86,7 @@ async def observe(
             except HostError as error:
                 return _silent(host.name, error)
         # Counters are read twice, a pause between: no other host's look waits for that.
-        needs_facts = with_facts or host.admission != Admission()
+        needs_facts = with_facts or host.admission != Admission() or host.name in to_place
         try:
             return Reachable(view=view, snapshot=await read_counters(reader, view, now=now) if needs_facts else None)
         except HostError as error:
@@ -117,9 +119,9 @@ async def _close_all(readers: Iterable[Reader]) -> None:
 
 async def _question(reader: Reader, wanted: list[SandboxDesired], *, fleet: str, with_tags: bool) -> Question:
     """Ask about every image and path that the sandboxes of one host name."""
-    placed: list[Directory | File] = []
+    placed: list[Directory | File | Tree] = []
     for sandbox in wanted:
-        placed += (*sandbox.directories, *sandbox.files)
+        placed += (*sandbox.directories, *sandbox.files, *((sandbox.tree,) if sandbox.tree is not None else ()))
     # The look tells who answers, too: it is only asked before where that tells what a path means.
     is_late = any(late_names(item.path) for item in placed)
     bindings = (await reader.identify()).bindings if is_late else {}

@@ -41,6 +41,10 @@ def plan_adoption(
     require_full_id(full_id)
     world = lay_out(desired, observed, records, request)
     host, seen = _find(world, full_id)
+    meant = parse_derived(seen.name)
+    if meant is not None and meant.sandbox in desired.choices:
+        there = msgspec.structs.replace(request, placed={meant.sandbox: host})
+        world = lay_out(desired, observed, records, there)
     name = _wanted_name(world, host, seen)
     place = Place(host, name.sandbox)
     state = world.reachable(host)
@@ -53,7 +57,7 @@ def plan_adoption(
         hint = "rename or remove what is not ours by hand"
         raise UsageError(f"it cannot be told whose it is: {doubts[0]}", hint=hint, code="E_ADOPT")
     case = Case(world=world, place=place, state=state, holding=world.held(place), record=world.recorded(place))
-    want = desired.sandboxes[name.sandbox]
+    want = world.desired.sandboxes[name.sandbox]
     key = str(Key("containers", name.resource))
     old, fresh = case.holding.marker, fresh_marker(case, want)
     # One that has expired begins anew: what a person puts in its place is not to end by the old one's time.

@@ -8,9 +8,10 @@ from typing import assert_never
 
 from reconciler.model.desired import SandboxDesired
 from reconciler.model.digest import container_digest, same_version
+from reconciler.model.names import parse_derived
 from reconciler.model.observed import HostView, ImageFact, SeenPath, TagUnknown
 from reconciler.model.plan import FieldChange, ResourceChange, Verb
-from reconciler.model.resource import Container, Directory, File, Network, Resource, Volume
+from reconciler.model.resource import TREE_NAME, Compose, Container, Directory, File, Network, Resource, Tree, Volume
 from reconciler.model.rule import Remedy, strongest
 from reconciler.model.text import bind, is_run_scoped, is_secret
 from reconciler.plan.assessment import Assessment, Item, Trouble, made_anew
@@ -22,9 +23,11 @@ from reconciler.plan.compare import (
     compare_directory,
     compare_file,
     compare_marker,
+    compare_tree,
     is_as_wanted,
     where_said,
 )
+from reconciler.plan.composed import assess_compose, service_key
 from reconciler.plan.holdings import Holding, OwnedContainer
 from reconciler.plan.motion import compare_state
 from reconciler.plan.placed import own_folder, unnamed_files
@@ -57,7 +60,7 @@ def assess(
     found = [
         item
         for resource in want.resources
-        if not isinstance(resource, Container) and (item := _assess_support(scene, resource)) is not None
+        if not isinstance(resource, Container | Compose) and (item := _assess_support(scene, resource)) is not None
     ]
     support = [item for item in found if isinstance(item, Item)]
     containers = _assess_containers(scene, support)
@@ -66,6 +69,7 @@ def assess(
         support = [item for item in found if isinstance(item, Item)]
         containers = _assess_containers(scene, support)
     found += containers
+    found += assess_compose(scene, support)
     items = [item for item in found if isinstance(item, Item)]
     return Assessment(
         items=(*items, *_leftovers(scene, items)),
@@ -91,14 +95,14 @@ def _made_for_the_run(scene: Scene, support: list[Item]) -> list[Item]:
     return [item for item in items if item.change.key not in busy]
 
 
-def _assess_support(scene: Scene, raw: Directory | File | Network | Volume) -> Item | Trouble | None:
+def _assess_support(scene: Scene, raw: Directory | File | Tree | Network | Volume) -> Item | Trouble | None:
     """Compare what containers stand on."""
     match raw:
         case Network():
             return None if raw.name in scene.holding.networks else _missing(raw)
         case Volume():
             return None if raw.name in scene.holding.volumes else _missing(raw)
-        case Directory() | File():
+        case Directory() | File() | Tree():
             return _assess_path(scene, raw)
         case _ as never:
             assert_never(never)
@@ -108,15 +112,15 @@ def _missing(resource: Resource) -> Item:
     return Item(resource=resource, change=ResourceChange(key=str(resource.key), verb=Verb.CREATE))
 
 
-def _assess_path(scene: Scene, raw: Directory | File) -> Item | Trouble | None:
-    """Compare a directory or file; anything else in its place, or another owner, is trouble that is never repaired."""
+def _assess_path(scene: Scene, raw: Directory | File | Tree) -> Item | Trouble | None:
+    """Compare what lies at a path; anything else in its place, or another owner, is trouble that is never repaired."""
     bound = bind(raw, scene.bindings_now)
     me = scene.view.identity
     path = str(bound.path)
     seen = scene.view.paths.get(path, _ABSENT)
     if seen is _ABSENT and is_run_scoped(raw.path):
         return None  # which run stands there was not known when the host was asked: not seen is not gone
-    expected = "directory" if isinstance(bound, Directory) else "file"
+    expected = "file" if isinstance(bound, File) else "directory"
     if seen.kind == "absent":
         return _missing(raw)
     if seen.kind == "unreadable":
@@ -141,6 +145,9 @@ def _assess_path(scene: Scene, raw: Directory | File) -> Item | Trouble | None:
         )
     if isinstance(bound, Directory):
         return _changed(raw, compare_directory(bound, seen, scene.said))
+    if isinstance(bound, Tree):
+        marker = scene.holding.marker
+        return _changed(raw, compare_tree(bound, marker.tree if marker is not None else "", scene.said))
     digest = hashlib.sha256(str(bound.content).encode()).hexdigest()
     secret = seen.sha256 != digest and is_secret(raw)
     return _changed(raw, compare_file(bound, seen, scene.said, sha256=digest, secret=secret))
@@ -263,9 +270,12 @@ def _leftovers(scene: Scene, items: list[Item]) -> list[Item]:
         found += [
             Item(change=ResourceChange(key=f"networks/{name}", verb=Verb.DESTROY, note=f"remove network {seen.name}"))
             for name, seen in holding.networks.items()
-            if name not in networks
+            if name not in networks and (scene.want.compose is None or parse_derived(seen.name) is not None)
         ]
     folder = own_folder(scene.view.identity.base_dir, scene.want.uid)
+    if scene.want.tree is None and holding.marker is not None and holding.marker.tree:
+        change = ResourceChange(key=f"trees/{TREE_NAME}", verb=Verb.DESTROY, note=f"remove {folder}/{TREE_NAME}")
+        found.append(Item(dropped=f"{folder}/{TREE_NAME}", change=change))
     for name in unnamed_files(holding.marker, scene.files):
         change = ResourceChange(key=f"files/{name}", verb=Verb.DESTROY, note=f"remove {folder}/{name}")
         found.append(Item(dropped=f"{folder}/{name}", change=change))
@@ -276,6 +286,8 @@ def _extra(scene: Scene, items: list[Item]) -> list[OwnedContainer]:
     """Find the containers that are neither wanted nor taken back."""
     holding = scene.holding
     wanted = {container.name for container in scene.containers}
+    if scene.want.compose is not None:
+        wanted |= {service_key(name) for name in scene.want.compose.services}
     extra = [owned for name, owned in holding.settled.items() if name not in wanted]
     if holding.arriving or holding.tombs:
         kept = {item.owned.seen.full_id for item in items if item.owned is not None}

@@ -6,7 +6,7 @@ from reconciler.model.digest import fingerprint
 from reconciler.model.effect import CreateContainer
 from reconciler.model.observed import ImageFact, Reachable, SeenContainer, SeenPath
 from reconciler.model.plan import Action, Apply, Basis, Plan
-from reconciler.model.resource import Directory, File
+from reconciler.model.resource import Directory, File, Tree
 from reconciler.model.text import bind
 from reconciler.plan.holdings import Holding
 from reconciler.plan.world import Place, World
@@ -61,7 +61,7 @@ def _reads_of(world: World, action: Action, state: Reachable) -> dict[str, str]:
     want = world.wanted(place)
     bindings = world.bindings(action.host)
     for resource in want.resources if want is not None else ():
-        if not isinstance(resource, Directory | File):
+        if not isinstance(resource, Directory | File | Tree):
             continue
         path = str(bind(resource.path, bindings))
         reads[f"path {path}"] = _path_fingerprint(state.view.paths.get(path))

@@ -53,9 +53,14 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         return min(self.world.request.now, datetime.fromtimestamp(self.state.view.host_clock_epoch_s, UTC))
 
     @property
+    def dated_by_both_clocks(self) -> datetime:
+        """Give the later of both clocks, to date what will end: one that is behind ends nothing early."""
+        return max(self.world.request.now, datetime.fromtimestamp(self.state.view.host_clock_epoch_s, UTC))
+
+    @property
     def age_s(self) -> float:
-        """Tell how long ago its youngest part was made, each by the clock that dated it; 0 where nothing tells."""
-        host_clock_s = self.state.view.host_clock_epoch_s
+        """Tell how long ago its youngest part was made, by both clocks; 0 where nothing tells."""
+        host_clock_s = self.now_by_both_clocks.timestamp()
         made = [item.seen.created_at for item in self.holding.containers]
         made += [network.created_at for network in self.holding.networks.values() if network.created_at is not None]
         ages_s = [host_clock_s - at.timestamp() for at in made]

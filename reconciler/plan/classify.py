@@ -12,6 +12,9 @@ from reconciler.plan.world import Place, World, unreachable_reason
 
 def classify(world: World, place: Place) -> Verdict:
     """Decide about one object."""
+    nowhere = _nowhere(world, place)
+    if nowhere is not None:
+        return held_back(place, Bucket.HELD, nowhere)
     state = world.reachable(place.host)
     if state is None:
         return held_back(place, Bucket.UNKNOWN, unreachable_reason(world, place.host))
@@ -26,6 +29,12 @@ def classify(world: World, place: Place) -> Verdict:
         if strange is not None:
             return case.hold(Bucket.HELD, strange)
     return verdict
+
+
+def _nowhere(world: World, place: Place) -> Trouble | None:
+    """Say why a sandbox whose host the specs leave open is placed nowhere."""
+    placed = world.placements.get(place.sandbox)
+    return placed.trouble if placed is not None and world.wanted(place) is not None else None
 
 
 def _doubt(case: Case) -> Trouble | None:

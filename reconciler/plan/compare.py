@@ -17,12 +17,12 @@ from reconciler.model.marker import Marker
 from reconciler.model.observed import ImageFact, SeenContainer, SeenPath
 from reconciler.model.plan import FieldChange
 from reconciler.model.redaction import redactor_of
-from reconciler.model.resource import Container, Directory, File
+from reconciler.model.resource import Container, Directory, File, Tree
 from reconciler.model.rule import Remedy, Rule, rules
 from reconciler.model.source import SourceRef
 from reconciler.model.text import SECRET_PREFIX, SECRET_SHOWN, is_secret
 from reconciler.plan.intent import same_intent
-from reconciler.plan.words import in_words
+from reconciler.plan.words import in_words, tree_in_words
 
 UNSHOWN = "(not shown)"
 
@@ -207,6 +207,13 @@ def compare_directory(want: Directory, seen: SeenPath, said: Said) -> Difference
     return Difference(changes, 1 - len(changes))
 
 
+def compare_tree(want: Tree, placed: str, said: Said) -> Difference:
+    """Compare a wanted tree with the digest of the one that was placed whole; empty where none was."""
+    if placed == want.content:
+        return Difference((), 1)
+    return Difference((said.change("source", old=tree_in_words(placed), new=tree_in_words(want.content)),), 0)
+
+
 def compare_file(want: File, seen: SeenPath, said: Said, *, sha256: str, secret: bool) -> Difference:
     """Compare a wanted file, whose bound content has this hash, with one that exists."""
     changes = _compare_modes(f"files.{want.name}.mode", want.mode, seen.mode, said)
@@ -236,7 +243,7 @@ def compare_marker(want: SandboxDesired, marker: Marker | None, *, files: tuple[
         ("protect", str(marker.protected).lower(), str(want.protected).lower()),
         ("deletionPolicy", marker.deletion, want.deletion),
         ("ttl", _seconds(marker.ttl_s), _seconds(want.ttl_s)),
-        ("origin", marker.origin, "spec"),
+        ("origin", marker.origin, want.origin),
         ("files", *_counted(len(set(files).intersection(marker.files)), len(files))),
     ]
     changes = [

@@ -34,7 +34,7 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
     """Hold what one host has of one sandbox.
 
     Attributes:
-        settled: by resource name, the container under its lasting name.
+        settled: the container under its lasting name, by resource name; a service's by its key, `services/web`.
         arriving: replacements that were begun and not finished.
         tombs: containers on their way out.
         marker: the sandbox's marker; `folder` is how its folder was seen.
@@ -133,7 +133,7 @@ class _Gathering:
     def take(self, owned: OwnedContainer) -> None:
         """Put a container where its name says that it belongs."""
         if owned.proof.name.settled:
-            self.settled[owned.proof.name.resource] = owned
+            self.settled[owned.proof.place] = owned
         elif owned.proof.name.tomb_epoch_s is not None:
             self.tombs.append(owned)
         else:

@@ -7,7 +7,7 @@ from datetime import datetime
 from reconciler.model.names import parse_derived
 from reconciler.model.observed import STOPPED_STATES, Live
 from reconciler.model.plan import FieldChange, Verb
-from reconciler.model.resource import Container, Directory, File, Network
+from reconciler.model.resource import Container, Directory, File, Network, Tree
 from reconciler.model.rule import Remedy
 from reconciler.model.text import bind, is_run_scoped
 from reconciler.plan.assessment import Item
@@ -73,7 +73,8 @@ def _unseen_mount(scene: Scene, raw: Container, started_at: datetime | None, sup
     rewritten = {
         str(bind(item.resource.path, scene.bindings))
         for item in support
-        if isinstance(item.resource, File) or (isinstance(item.resource, Directory) and item.change.verb is Verb.CREATE)
+        if isinstance(item.resource, File)
+        or (isinstance(item.resource, Directory | Tree) and item.change.verb is Verb.CREATE)
     }
     for target, mount in raw.mounts.items():
         if is_run_scoped(mount.source):

@@ -41,6 +41,8 @@ class PlanRequest(msgspec.Struct, frozen=True, kw_only=True):
         secrets: `secret:NAME` to value, for comparing; never stored in the plan.
         selection: what may be acted on.
         destroying: sandboxes that a person asked to destroy by name: they count as undesired, and need no override.
+        placed: where a plan that is looked at again has placed sandboxes whose host the specs leave open: they are not
+            placed anew for a little more memory elsewhere.
         updates_images: take what tags name in their registries now, where that is another image.
         removals_allowed: exact number of removals that a person allowed, or None for the budget.
     """
@@ -53,5 +55,6 @@ class PlanRequest(msgspec.Struct, frozen=True, kw_only=True):
     secrets: dict[str, str] = {}
     selection: Selection = Selection()
     destroying: frozenset[str] = frozenset()
+    placed: dict[str, str] = {}
     updates_images: bool = False
     removals_allowed: int | None = None

@@ -21,8 +21,10 @@ from reconciler.model.effect import (
     CreateVolume,
     DropPath,
     Existing,
+    JudgeCompose,
     Made,
     MakeDirectory,
+    PlaceTree,
     PullImage,
     PutFile,
     PutMarker,
@@ -30,6 +32,7 @@ from reconciler.model.effect import (
     RemoveNetwork,
     RenameContainer,
     RestartContainer,
+    StageTree,
     StartContainer,
     StopContainer,
     UpdateContainer,
@@ -38,15 +41,19 @@ from reconciler.model.marker import Marker
 from reconciler.model.names import DerivedName, Key
 from reconciler.model.observed import HostView, ImageFact
 from reconciler.model.plan import Await, Note, Step, Verb
-from reconciler.model.resource import Container, Directory, File, Network, Volume
+from reconciler.model.resource import STAGED, TREE_NAME, Compose, Container, Directory, File, Network, Tree, Volume
 from reconciler.model.rule import rules
+from reconciler.model.size import round_size
 from reconciler.model.text import bind, is_secret
 from reconciler.plan.assessment import Assessment, Item
+from reconciler.plan.composed import lower_compose, project_of
 from reconciler.plan.holdings import Holding
 from reconciler.plan.placed import unnamed_files
 from reconciler.plan.runs import arrival_hex, run_bindings
 from reconciler.plan.step_list import StepList, existing, remove_container
 from reconciler.plan.tags import moved_to
+
+_TREE_KEY = f"trees/{TREE_NAME}"
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +87,7 @@ def lower(work: Work, assessment: Assessment, *, adopting: bool) -> tuple[Step, 
         steps.add(Note("adopted"), "remember it as ours")
     with steps.measured(bool(assessment.items) and work.want.observability != "off"):
         if assessment.items or assessment.marker:
-            steps.effect(PutMarker(work.base_dir, _marker_until_done(work)), "write the marker")
+            steps.effect(PutMarker(work.base_dir, _marker_until_done(work, assessment)), "write the marker")
         _lower_items(work, assessment, steps)
     return steps.finish()
 
@@ -90,14 +97,18 @@ def _lower_items(work: Work, assessment: Assessment, steps: StepList) -> None:
         steps.effect(pull, f"pull {pull.reference}")
     for item in assessment.items:
         _lower_support(work, item, steps)
+    marker = _marker_with_files(work)
+    if any(isinstance(item.resource, Tree) for item in assessment.items):
+        steps.effect(PutMarker(work.base_dir, msgspec.structs.replace(marker, compose="")), "remember the tree")
     leftovers = [item for item in assessment.items if item.change.verb is Verb.DESTROY]
     for owned in (item.owned for item in leftovers if item.owned is not None):
         remove_container(owned, steps)
     _lower_containers(work, assessment, steps)
+    lower_compose(work, assessment, steps, marker=marker)
     # A network goes last: the container that is replaced hangs on it until then.
     for network in (work.holding.networks[item.change.key.removeprefix("networks/")] for item in _networks(leftovers)):
         steps.effect(RemoveNetwork(network.id, network.name, work.want.uid), f"remove network {network.name}")
-    _drop_files(work, [item.dropped for item in leftovers if item.dropped is not None], steps)
+    _drop_leftovers(work, leftovers, steps)
 
 
 def prove(want: SandboxDesired, *, fleet: str, action: str) -> tuple[Step, ...]:
@@ -107,17 +118,31 @@ def prove(want: SandboxDesired, *, fleet: str, action: str) -> tuple[Step, ...]:
     return steps.finish()
 
 
-def _marker_until_done(work: Work) -> Marker:
-    """Give the marker with the files that are still to go, so that a cut forgets none of them."""
+def _marker_until_done(work: Work, assessment: Assessment) -> Marker:
+    """Give the marker with what is still to go, and without what is still to come whole: a cut forgets neither."""
+    marker, before = _marker_with_files(work), work.holding.marker
+    if any(isinstance(item.resource, Tree | Compose) for item in assessment.items):
+        marker = msgspec.structs.replace(marker, compose="")
+    for item in assessment.items:
+        if isinstance(item.resource, Tree):
+            marker = msgspec.structs.replace(marker, tree="")
+        elif item.change.key == _TREE_KEY and before is not None:
+            marker = msgspec.structs.replace(marker, tree=before.tree)
+    return marker
+
+
+def _marker_with_files(work: Work) -> Marker:
+    """Give the marker with the files that are still to go."""
     going = unnamed_files(work.holding.marker, work.marker.files)
     return msgspec.structs.replace(work.marker, files=tuple(sorted({*work.marker.files, *going})))
 
 
-def _drop_files(work: Work, paths: list[str], steps: StepList) -> None:
-    """Remove the files that no spec names any more, once nothing runs that was made with them; then forget them."""
-    for path in paths:
-        steps.effect(DropPath(path, work.base_dir), f"remove {path}")
-    if paths:
+def _drop_leftovers(work: Work, items: list[Item], steps: StepList) -> None:
+    """Remove the files and trees that no spec names any more, once nothing runs that was made with them."""
+    for path, is_tree in ((item.dropped, item.change.key == _TREE_KEY) for item in items if item.dropped):
+        effect = PlaceTree(path, work.base_dir, "") if is_tree else DropPath(path, work.base_dir)
+        steps.effect(effect, f"remove {path}")
+    if any(item.dropped for item in items):
         steps.effect(PutMarker(work.base_dir, work.marker), "write the marker without them")
 
 
@@ -141,6 +166,16 @@ def _lower_support(work: Work, item: Item, steps: StepList) -> None:
         case File():
             path = str(resource.path)
             steps.effect(PutFile(path, resource.mode, resource.content, _root_of(work, path)), f"write {path}")
+        case Tree():
+            told = f"{resource.entries} files, {round_size(resource.size_bytes)}"
+            path = str(resource.path)
+            staged = StageTree(path, work.base_dir, resource.folder, resource.exclude, resource.content)
+            steps.effect(staged, f"send {resource.name} ({told})")
+            if work.want.compose is not None:
+                fresh = f"{path.rpartition('/')[0]}/{STAGED}{resource.name}"
+                judge = JudgeCompose(work.want.compose.file, project_of(work, folder=fresh))
+                steps.effect(judge, f"judge {work.want.compose.file}")
+            steps.effect(PlaceTree(path, work.base_dir, resource.content), f"put {resource.name} in its place")
         case Network() | Volume():
             name = str(DerivedName(work.fleet, work.want.name, resource.name))
             labels = label.to_docker(_labels(work, resource.key, digest="", steps=steps))

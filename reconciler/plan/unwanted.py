@@ -44,7 +44,8 @@ def classify_unwanted(case: Case) -> Verdict:
             f"put its spec back, or remove it by name: reconcile destroy {case.place.sandbox}",
         )
         return case.hold(Bucket.HELD, trouble)
-    moved = Cause(f"its spec names host {want.host} now", want.at) if want is not None else None
+    chosen = "it is placed on" if case.place.sandbox in case.world.placements else "its spec names host"
+    moved = Cause(f"{chosen} {want.host} now", want.at) if want is not None else None
     cause = moved or Cause("no spec wants it any more")
     return case.end(Verb.DESTROY, Bucket.REMOVED, cause, teardown.destroy(case.ending))
 
@@ -150,7 +151,7 @@ def _bury_on(case: Case) -> Verdict:
 def grace_left_s(case: Case) -> float:
     """Tell for how long what was stopped and marked is still kept."""
     buried_s = max((item.proof.name.tomb_epoch_s or 0 for item in case.holding.tombs), default=0)
-    return case.world.desired.reap.grace_s - (case.state.view.host_clock_epoch_s - buried_s)
+    return case.world.desired.reap.grace_s - (case.now_by_both_clocks.timestamp() - buried_s)
 
 
 def _report(case: Case) -> Trouble:

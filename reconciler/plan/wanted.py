@@ -8,7 +8,7 @@ import msgspec
 
 from reconciler.model.desired import SandboxDesired
 from reconciler.model.marker import Marker
-from reconciler.model.names import DerivedName
+from reconciler.model.names import SERVICES, DerivedName, composed_name
 from reconciler.model.plan import Action, Bucket, Cause, FieldChange, Verb
 from reconciler.model.resource import Network, Volume
 from reconciler.plan import teardown
@@ -17,6 +17,7 @@ from reconciler.plan.assess import assess
 from reconciler.plan.assessment import Assessment, Trouble
 from reconciler.plan.case import Case, Verdict
 from reconciler.plan.compare import where_said
+from reconciler.plan.composed import digest_of
 from reconciler.plan.intent import same_intent
 from reconciler.plan.mounts import mount_trouble
 from reconciler.plan.placed import own_files
@@ -62,8 +63,10 @@ def _bucket(case: Case, assessment: Assessment) -> Bucket:
 
 def _lost_containers(case: Case, assessment: Assessment) -> bool:
     """Tell whether containers are wanted and none of them is there."""
-    wanted = case.world.desired.sandboxes[case.place.sandbox].containers
-    return bool(wanted) and len([key for key in assessment.vanished if key.startswith("containers/")]) == len(wanted)
+    want = case.world.desired.sandboxes[case.place.sandbox]
+    wanted = len(want.containers) + (len(want.compose.services) if want.compose is not None else 0)
+    gone = [key for key in assessment.vanished if key.startswith(("containers/", f"{SERVICES}/"))]
+    return bool(wanted) and len(gone) == wanted
 
 
 def _change(case: Case, want: SandboxDesired, assessment: Assessment, bucket: Bucket) -> Verdict:
@@ -103,7 +106,7 @@ def _change(case: Case, want: SandboxDesired, assessment: Assessment, bucket: Bu
         keys=tuple(str(resource.key) for resource in want.resources),
         profile=want.profile,
         strategy=want.update if verb is Verb.REPLACE else None,
-        notes=_notes(bucket, adopting=adopting, verb=verb),
+        notes=_notes(case, bucket, adopting=adopting, verb=verb),
         marker=_told_of_marker(assessment, verb),
     )
 
@@ -136,7 +139,7 @@ def _forbidden(case: Case, want: SandboxDesired, assessment: Assessment, verb: V
     if exposing is not None:
         return exposing
     if verb is Verb.CREATE:
-        return admission_trouble(case.world, case.place) or _taken_port(case, want)
+        return admission_trouble(case.world.rooms[case.place.host], want) or _taken_port(case, want)
     return _taken_port(case, want) if verb in (Verb.REPLACE, Verb.START) else None
 
 
@@ -180,8 +183,9 @@ def _cause(case: Case, want: SandboxDesired, assessment: Assessment, bucket: Buc
             return Cause(f"{first.path} {'changed' if first.origin == 'intent' else 'drifted'}", first.at)
 
 
-def _notes(bucket: Bucket, *, adopting: bool, verb: Verb) -> tuple[str, ...]:
-    notes: list[str] = []
+def _notes(case: Case, bucket: Bucket, *, adopting: bool, verb: Verb) -> tuple[str, ...]:
+    placed = case.world.placements.get(case.place.sandbox)
+    notes = [*placed.notes] if placed is not None else []
     if bucket is Bucket.ZOMBIE_WANTED:
         notes.append("it vanished from its host behind the reconciler's back")
     if adopting and verb is not Verb.ADOPT:
@@ -204,8 +208,11 @@ def _clash(case: Case, want: SandboxDesired) -> Trouble | None:
                 f"look at it, then: docker {kind} rm {name}",
             )
     others = holdings.others
-    for container in want.containers:
-        name = str(DerivedName(case.world.desired.fleet, want.name, container.name))
+    names = [str(DerivedName(case.world.desired.fleet, want.name, container.name)) for container in want.containers]
+    if want.compose is not None:
+        services = (DerivedName(case.world.desired.fleet, want.name, name) for name in want.compose.services)
+        names += [composed_name(service, SERVICES) for service in services]
+    for name in names:
         other = others.get(name)
         if other is not None:
             return Trouble(
@@ -231,10 +238,13 @@ def fresh_marker(case: Case, want: SandboxDesired) -> Marker:
         intent=want.intent,
         revision=request.revision,
         run=run_id(pass_id=request.pass_id, uid=want.uid, now=request.now),
-        created_at=request.now,
+        created_at=case.dated_by_both_clocks,
         deletion=want.deletion,
         protected=want.protected,
         ttl_s=want.ttl_s,
+        origin=want.origin,
+        tree=want.tree.content if want.tree is not None else "",
+        compose=digest_of(want.compose),
         files=own_files(
             want, base_dir=case.state.view.identity.base_dir, bindings=case.world.bindings(case.place.host)
         ),
@@ -297,6 +307,8 @@ def _expire(case: Case, want: SandboxDesired, marker: Marker) -> Action:
     expired = msgspec.structs.replace(
         marker,
         phase="expired",
+        tree="",
+        compose="",
         intent=want.intent,
         generation=marker.generation + int(not same_intent(marker.intent, want.intent)),
         ttl_s=want.ttl_s,

@@ -11,6 +11,14 @@ from reconciler.model.text import Template
 _NANOS = 1_000_000_000
 
 
+_DIGEST_SHOWN = len("tree1:") + 12
+
+
+def tree_in_words(content: str) -> str:
+    """Say which tree it is, or that there is none."""
+    return content[:_DIGEST_SHOWN] or "(not whole)"
+
+
 def in_words(field: str, value: object) -> str:
     """Write one value of a field for people: sizes with units, CPUs as a number, lists as JSON."""
     if isinstance(value, bool):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 import msgspec
 
@@ -22,6 +23,7 @@ def envelopes_of(
     inventories: Mapping[str, SandboxInventory],
     stale: tuple[StaleCandidate, ...],
     snapshots: Mapping[str, HostSnapshot],
+    reports: Mapping[str, IntrospectionReport] = MappingProxyType({}),
 ) -> tuple[Envelope, ...]:
     """Give one envelope for each action that was measured and each host that answered, oldest first.
 
@@ -34,12 +36,20 @@ def envelopes_of(
             left out, here and in `stale`; what it made has an envelope of its own.
         stale: what of that may be stale.
         snapshots: what the pass measured of hosts, where it could.
+        reports: of canaries, by sandbox: what bringing one up told of its host goes with the event of that.
     """
     done = tuple(_done(plan, ended))
     gone = {_where(action) for action, one in done if one.end == "done" and action.verb.ends and not action.buries}
     profiles = {(host, one.object): one.profile for host, seen in inventories.items() for one in seen.found}
     changes = (
-        _change(plan, action, one.delta, at=_moment(one, one.delta, ended), profile=profiles.get(_where(action)))
+        _change(
+            plan,
+            action,
+            one.delta,
+            at=_moment(one, one.delta, ended),
+            profile=profiles.get(_where(action)),
+            report=None if action.verb.ends or one.end != "done" else reports.get(action.sandbox),
+        )
         for action, one in done
         if one.delta is not None and ended is not None
     )
@@ -84,7 +94,15 @@ def _looks(
         )
 
 
-def _change(plan: Plan, action: Action, delta: ProvisionDelta, *, at: datetime, profile: str | None) -> Envelope:
+def _change(
+    plan: Plan,
+    action: Action,
+    delta: ProvisionDelta,
+    *,
+    at: datetime,
+    profile: str | None,
+    report: IntrospectionReport | None,
+) -> Envelope:
     return Envelope(
         id=f"{plan.pass_id}/{action.id}",
         event="teardown" if action.verb.ends else "provision",
@@ -93,12 +111,13 @@ def _change(plan: Plan, action: Action, delta: ProvisionDelta, *, at: datetime, 
         profile_id=action.profile or profile,
         collected_at=at,
         delta=delta,
+        report=report,
     )
 
 
 def _moment(action: ActionEnded, delta: ProvisionDelta, ended: PassEnded) -> datetime:
     """Tell when the last was known of an action: its delta comes after its end."""
-    readings = (reading.at for reading in (delta.before, delta.after) if reading is not None)
+    readings = (reading.at for reading in (delta.before, delta.after, delta.own) if reading is not None)
     return max((*readings, *(step.finished_at for step in action.steps)), default=ended.finished_at)
 
 

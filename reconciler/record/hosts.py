@@ -28,6 +28,7 @@ def fold_hosts(
     """Give the status of every host that is wanted, was heard of, or still holds something we remember."""
     used = {record.host for record in remembered}
     shared = _shared_ids(old, observed)
+    doubted = {held.host for held in plan.held if held.reason == "HostIdentity"}
     hosts: dict[str, HostStatus] = {}
     for name in sorted({*old, *observed.hosts}):
         if desired is not None and name not in desired.hosts and name not in used:
@@ -35,7 +36,8 @@ def fold_hosts(
         look = observed.hosts.get(name)
         before = old.get(name)
         if look is not None:
-            hosts[name] = _heard(before, name, look, fleet=plan.fleet, now=now, used=name in used, shared=shared)
+            heard = _heard(before, name, look, fleet=plan.fleet, now=now, used=name in used, shared=shared)
+            hosts[name] = _unnoted(before, heard) if name in doubted else heard
         elif before is not None:
             hosts[name] = before
     return hosts
@@ -97,6 +99,13 @@ def _heard(
         snapshot=look.snapshot or (None if before is None else before.snapshot),
         observed_at=look.view.observed_at,
     )
+
+
+def _unnoted(before: HostStatus | None, heard: HostStatus) -> HostStatus:
+    """Forget again whose host id and data those were: it may be another machine, until a person accepts it."""
+    known = HostRecord(name=heard.name, host_id=None) if before is None else before.record
+    record = msgspec.structs.replace(heard.record, host_id=known.host_id, docker_root=known.docker_root)
+    return msgspec.structs.replace(heard, record=record)
 
 
 def with_activity(records: Records, observed: Observed) -> Records:

@@ -166,7 +166,7 @@ def _held(old: SandboxStatus | None, account: Account, held: Held) -> Judgement:
     if held.reason == "DriftReported":
         kept = (*_kept(old, "Stalled", "Expired"), ConditionSaid("Drifted", "True", "FieldsDiffer", held.message))
     also = (reachable, *kept)
-    if held.reason == "AdmissionRefused":
+    if held.reason in {"AdmissionRefused", "NoHostFits"}:
         also = (*also, ConditionSaid("CapacityOK", "False", "HeldBack", held.message))
     return Judgement(sync="OutOfSync", health=_health(ready), ready=ready, also=also, ready_run=ready_run)
 
@@ -222,8 +222,11 @@ def _ended(
             reason: Reason = "Locked" if locked else "Interrupted" if ended.end == "interrupted" else "DependencyFailed"
             also += [*_drifted(action), ConditionSaid("Reconciling", "True", reason, ended.message)]
             ready = _ready_before(old, action)
+            disturbed = action.bucket not in _MISSING and may_have_happened(action, ended, only=_DISTURBING)
+            if disturbed:  # what was ready before may be stopped by now
+                ready = ConditionSaid("Ready", "Unknown", reason, ended.message)
             health: Health = "Missing" if action.bucket in _MISSING else _health(ready)
-            ready_run = "" if old is None or ready.status == "False" else old.ready_run
+            ready_run = "" if old is None or disturbed or ready.status == "False" else old.ready_run
             return Judgement(sync="OutOfSync", health=health, ready=ready, also=tuple(also), ready_run=ready_run)
         case _ as never:
             assert_never(never)
@@ -263,6 +266,8 @@ def _failed(old: SandboxStatus | None, action: Action, ended: ActionEnded, *, al
     asked = {step.id for step in action.steps if isinstance(step.do, Await)}
     probe = last is not None and last.step in asked
     reason: Reason = "ProbeFailed" if probe else "StepFailed"
+    if last is not None and isinstance(last.result, NotDone) and last.result.code == "E_STUCK":
+        reason = "Stuck"
     transient = last is not None and isinstance(last.result, NotDone) and last.result.transient
     if not any(item.type == "Stalled" for item in also):
         kind: ConditionType = "Reconciling" if transient else "Stalled"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from reconciler.model.effect import CreateContainer, DropPath, PullImage, RemoveContainer
+from reconciler.model.effect import CreateContainer, DropPath, Effect, PullImage, RemoveContainer
 from reconciler.model.names import parse_derived
 from reconciler.model.plan import Action, Apply, FieldChange, ResourceChange, Verb, address_of
 from reconciler.model.rule import Remedy
@@ -91,10 +91,13 @@ def _resource_rows(action: Action, resource: ResourceChange) -> list[_Row]:
 def _ending_rows(action: Action) -> list[_Row]:
     """Name every single thing that the end of a sandbox does, and mark what cannot be had back."""
     effects = [(step.title, step.do.effect) for step in action.steps if isinstance(step.do, Apply)]
-    return [
-        _Row(irreversible=isinstance(effect, RemoveContainer | DropPath), symbol="-", name=shown(title))
-        for title, effect in effects
-    ]
+    return [_Row(irreversible=_is_final(effect), symbol="-", name=shown(title)) for title, effect in effects]
+
+
+def _is_final(effect: Effect) -> bool:
+    """Tell whether what an effect takes away cannot be had back; what is put aside can."""
+    is_aside = isinstance(effect, DropPath) and effect.legacy is not None and bool(effect.legacy.aside)
+    return isinstance(effect, RemoveContainer | DropPath) and not is_aside
 
 
 def _field_row(change: FieldChange, *, irreversible: bool) -> _Row:

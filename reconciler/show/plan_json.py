@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -13,8 +14,11 @@ FORMAT = "reconciler-plan-view/1"
 """Not the format of a saved plan: this document is for reading, and `apply` refuses it."""
 
 
-def plan_json(plan: Plan) -> dict[str, Any]:
-    """Give the document, with the keys that scripts may rely on; more may be added, none goes."""
+def plan_json(plan: Plan, *, changing: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Give the document, with the keys that scripts may rely on; more may be added, none goes.
+
+    `changing` names the hosts that another pass was changing during the look, and who that is.
+    """
     return {
         "format": FORMAT,
         "fleet": plan.fleet,
@@ -25,12 +29,13 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "owned": plan.owned,
         "foreign": plan.foreign,
         "unknown_hosts": plan.unknown_hosts,
+        "being_changed": dict(changing or {}),
         "refused": [cause.text for cause in plan.refused],
     }
 
 
 def action_json(action: Action) -> dict[str, Any]:
-    """Give one action: `address`, `host`, `action`, `cause`, `changes`, `steps`."""
+    """Give one action: `address`, `host`, `action`, `cause`, `changes`, `steps`, `notes`."""
     changes = [_change("", change) for change in action.marker]
     for resource in action.resources:
         if not resource.changes:
@@ -43,6 +48,7 @@ def action_json(action: Action) -> dict[str, Any]:
         "cause": {"text": action.cause.text, "at": _at(action.cause.at)},
         "changes": changes,
         "steps": [{"id": step.id, "title": step.title} for step in action.steps],
+        "notes": list(action.notes),
     }
 
 

@@ -5,9 +5,12 @@ What is held back or refused never looks like "no changes".
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from reconciler.model.plan import Action, Bucket, Held, Plan, Verb, address_of
 from reconciler.show.action_text import action_lines
 from reconciler.show.escape import shown
+from reconciler.show.lock_text import changing_lines, left_lines
 from reconciler.show.page import Line, Page, Span, line, table
 from reconciler.show.symbols import HELD_SYMBOL
 from reconciler.show.words import count, natural, of_host, on_host, place, revision, span
@@ -18,7 +21,14 @@ UNVERSIONED = "none"
 
 
 def plan_page(
-    plan: Plan, *, width: int, age_s: float | None, wide: bool = False, unready: tuple[str, ...] = ()
+    plan: Plan,
+    *,
+    width: int,
+    age_s: float | None,
+    wide: bool = False,
+    unready: tuple[str, ...] = (),
+    changing: Mapping[str, str] | None = None,
+    left: Mapping[str, str] | None = None,
 ) -> Page:
     """Lay a plan out.
 
@@ -28,6 +38,8 @@ def plan_page(
         age_s: how long ago the hosts were looked at, or None not to say.
         wide: show each step, what each sandbox will be, and what is as wanted already.
         unready: sandboxes that were not ready when an apply last asked; a plan asks no probe.
+        changing: hosts that another pass was changing during the look, and who that is; holds nothing back.
+        left: hosts whose last holder gave the lock not back, and who that was; told of those that the plan changes.
     """
     drift = [action for action in plan.actions if action.is_drift]
     reaps = [action for action in plan.actions if action.verb is Verb.REAP]
@@ -42,6 +54,11 @@ def plan_page(
     page += _matching(plan) if wide else []
     page += _unready(plan, unready)
     page += _refused(plan)
+    acting = {action.host for action in plan.actions}
+    locks = changing_lines(changing or {}) + left_lines(
+        {name: by for name, by in (left or {}).items() if name in acting}
+    )
+    page += [*locks, ()] if locks else []
     if _is_quiet(plan):
         return [*page, _no_changes(plan, age_s=age_s)]
     if not plan.actions:

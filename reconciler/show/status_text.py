@@ -41,7 +41,7 @@ def status_page(statuses: Statuses, *, now: datetime, wide: bool, width: int | N
     silent = [host for host in hosts if host.stale]
     page += _reasons(sandboxes, told_later=frozenset(host.name for host in silent), wide=wide)
     if wide and hosts:
-        head = ("HOST", "REACHABLE", "SINCE", "SEEN", "LOAD", "MEMORY AVAILABLE", "DISK AVAILABLE")
+        head = ("HOST", "REACHABLE", "SINCE", "SEEN", "MEASURED", "LOAD", "MEMORY AVAILABLE", "DISK AVAILABLE")
         page += [*table(head, [_host_row(host, now=now) for host in hosts]), ()]
     page += _silent(silent, now=now)
     page.append(line(Span(_counts(sandboxes, hosts), "heading")))
@@ -149,6 +149,7 @@ def _host_row(status: HostStatus, *, now: datetime) -> tuple[Span | str, ...]:
         Span("Unknown" if reachable is None else reachable.status, "good" if answered else "bad"),
         _since(status.conditions, "Reachable", now=now),
         _seen(status, now=now),
+        "-" if facts is None else ago(facts.collected_at, now=now),
         load,
         memory,
         "-" if disk is None else _share(disk.available_bytes, disk.total_bytes),

@@ -18,6 +18,7 @@ from reconciler.model.outcome import ActionEnded
 from reconciler.model.plan import Action, Plan, address_of
 from reconciler.model.problem import Problem
 from reconciler.show.delta_text import delta_line
+from reconciler.show.lock_text import holder_of
 from reconciler.show.plan_json import action_json, held_json
 from reconciler.show.plan_text import summary_line
 from reconciler.show.symbols import SIGNS
@@ -72,7 +73,12 @@ def host_observed(stamp: Stamp, name: str, look: Reachable | Unreachable) -> Mes
         return _message(stamp, "host_observed", look.reason, level="warn", address=address, **said)
     containers = len(look.view.containers)
     text = f"{name} answered with {containers} containers of this fleet"
-    return _message(stamp, "host_observed", text, address=address, reachable=True, containers=containers)
+    by = holder_of(look.view.lock) if look.view.lock.is_held else None
+    if by is not None:
+        text = f"{text}; it is being changed just now, by {by}"
+    return _message(
+        stamp, "host_observed", text, address=address, reachable=True, containers=containers, being_changed_by=by
+    )
 
 
 def planned(stamp: Stamp, plan: Plan) -> Iterator[Message]:

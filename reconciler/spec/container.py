@@ -118,18 +118,20 @@ HealthTest = Annotated[PlainArgv, AfterValidator(_health_test)]
 
 
 class Mount(Fields):
-    """Mount one thing of the host: a directory or file of this sandbox, or a host path that policy allows."""
+    """Mount one thing of the host: a directory, a file or the tree of this sandbox, or a path that policy allows."""
 
     directory: Reference | None = Field(default=None, description="A name under the sandbox's `directories`.")
     file: Reference | None = Field(default=None, description="A name under the sandbox's `files`.")
+    source: Bool = Field(default=False, description="`true` mounts the sandbox's `source` tree.")
     path: AbsolutePath | None = Field(default=None, description="A path of the host, which the Fleet's policy allows.")
     read_only: Bool = Field(default=False, description="The container may not write to it.")
 
     @model_validator(mode="after")
     def _one_source(self) -> Mount:
-        if sum(source is not None for source in (self.directory, self.file, self.path)) != 1:
+        named = [source for source in (self.directory, self.file, self.path) if source is not None]
+        if len(named) + self.source != 1:
             hint = "keep one of them"
-            raise refuse("E_ONE_OF", "exactly one of directory, file and path is wanted here", hint=hint)
+            raise refuse("E_ONE_OF", "exactly one of directory, file, source and path is wanted here", hint=hint)
         return self
 
 

@@ -37,6 +37,10 @@ class Limits(Fields):
     )
 
 
+_LEGACY_ROOT = "/tmp/sandboxer"  # noqa: S108 - listed, never written to
+"""Where sand-boxer keeps its folders."""
+
+
 class Reap(Fields):
     """Say what becomes of what nobody wants any more."""
 
@@ -52,10 +56,10 @@ class Reap(Fields):
         default=None, description="`inspect stale` names a sandbox idle that has done nothing for so long."
     )
     legacy_patterns: tuple[Text, ...] = Field(
-        default=(), description="Names of compose projects, such as `e2e-*`, that `inspect stale` shows."
+        default=("sbx-*",), description="Names of compose projects, such as `e2e-*`, that `inspect stale` shows."
     )
     legacy_roots: tuple[AbsolutePath, ...] = Field(
-        default=(), description="Folders whose folders `inspect stale` shows, such as `/tmp/sandboxer`."
+        default=(_LEGACY_ROOT,), description="Folders whose folders `inspect stale` shows."
     )
 
 

@@ -45,24 +45,33 @@ class File(Fields):
 
 
 class Tree(Fields):
-    """Keep a folder on the host like one beside the specs."""
+    """Keep a folder on the host like one of this machine: `source` in the sandbox's own folder.
 
-    path: Text = Field(description="A folder beside the specs.")
-    exclude: tuple[Text, ...] = Field(default=(), description="Patterns of names to leave out.")
+    `.git`, and what a `.gitignore` in it names, is left out.
+    """
+
+    path: Text = Field(description="A folder of this machine, absolute or relative to the spec folder.")
+    exclude: tuple[Text, ...] = Field(
+        default=(), description="Patterns as in a .gitignore, which go before those of the folder: `!dist/` takes in."
+    )
 
 
 class Compose(Fields):
-    """Take a compose file instead of containers."""
+    """Take a compose file instead of containers. The host's own `docker compose` v2 makes its services."""
 
-    file: Text = Field(description="A compose file beside the specs.")
+    file: Text = Field(
+        description="A compose file: in the `source` tree; without one, on this machine, relative to the spec folder."
+    )
 
 
 class Placement(Fields):
-    """Let the fleet choose a host."""
+    """Let planning choose the host; once it stands somewhere, it stays there."""
 
-    selector: dict[Text, Text] = Field(default_factory=dict, description="Labels that the host must have.")
+    selector: dict[Text, Text] = Field(
+        default_factory=dict, description="Labels that the host must have, all of them; with none, any host will do."
+    )
     strategy: Annotated[Literal["spread", "pack"], BeforeValidator(choice_text)] = Field(
-        default="spread", description="The emptiest host, or the fullest that has room."
+        default="spread", description="`spread` takes the emptiest host, `pack` the fullest that has room."
     )
 
 
@@ -73,12 +82,12 @@ class SandboxSpec(Fields):
     inputs: Annotated[dict[str, Any], WithJsonSchema({"type": "object"})] = Field(
         default_factory=dict, description="Values for the profile's inputs."
     )
-    host: Reference | None = Field(default=None, description="The Host that it stands on. Needed in this version.")
-    placement: Placement | None = Field(default=None, description="Instead of `host`. Not in this version: refused.")
+    host: Reference | None = Field(default=None, description="The Host that it stands on; or write `placement`.")
+    placement: Placement | None = Field(default=None, description="Instead of `host`: on a host that fits.")
     directories: dict[ResourceName, Directory] = Field(default_factory=dict, description="Directories on the host.")
     files: dict[ResourceName, File] = Field(default_factory=dict, description="Files on the host.")
-    source: Tree | None = Field(default=None, description="A tree to copy to the host. Not in this version: refused.")
-    compose: Compose | None = Field(default=None, description="Instead of `containers`. Not in this version: refused.")
+    source: Tree | None = Field(default=None, description="A tree to copy to the host.")
+    compose: Compose | None = Field(default=None, description="Instead of `containers`.")
     containers: dict[ResourceName, Container] = Field(default_factory=dict, description="At least one, by name.")
     gpu: Gpu | None = Field(default=None, description="Not in this version: refused, but for `policy: off`.")
     readiness: dict[ResourceName, Probe] = Field(
@@ -92,7 +101,7 @@ class SandboxSpec(Fields):
     )
     observability: Annotated[Literal["off", "deltas", "canary"], BeforeValidator(choice_text)] = Field(
         default="deltas",
-        description="Measure the host before and after a change. `canary` is not in this version: refused.",
+        description="Measure the host before and after a change; `canary` also reports on what else it holds.",
     )
     drift: Annotated[Literal["heal", "report"], BeforeValidator(choice_text)] = Field(
         default="heal", description="What becomes of drift: repaired by the next apply, or only shown."

@@ -98,7 +98,7 @@ def labels_for(
     """Give the labels, as Docker's map, that we put on an object of `sandbox`; keywords override fields of `Labels`."""
     owner = a_sandbox() if sandbox is None else sandbox
     wanted = owner.find(Key(kind, resource))
-    digest = container_digest(wanted) if isinstance(wanted, Container) else "1:0000000000000000"
+    digest = container_digest(wanted) if isinstance(wanted, Container) else "2:0000000000000000"
     return label.to_docker(
         label.Labels(
             **{

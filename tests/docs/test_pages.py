@@ -59,7 +59,7 @@ def test_everything_that_this_version_refuses_is_listed() -> None:
     refused = set(re.findall(r"\"(\w+)\",?\)", (ROOT / "reconciler/load/notyet.py").read_text()))
     page = (DOCS / "reference/sandbox.md").read_text()
     part = page.partition("### Not in this version")[2].partition("\n## ")[0]
-    assert {"compose", "requireSignedCommits", "dropAt"} <= refused
+    assert {"gpu", "requireSignedCommits", "dropAt"} <= refused
     assert [word for word in sorted(refused - {"kind", "path", "E_NOT_SUPPORTED"}) if word not in part] == []
 
 

@@ -65,6 +65,10 @@ def test_every_command_explains_itself(bare: Driver, words: tuple[str, ...]) -> 
         ["apply", "--specs", "", "--yes"],
         ["status", "--status", ""],
         ["schema", "--dir", ""],
+        ["--version=3"],
+        ["apply", "--yes=no"],
+        ["reap-stale", "--apply", "--dry-run"],
+        ["apply", "a.plan", "--on", "here"],
     ],
     ids=" ".join,
 )
@@ -75,6 +79,32 @@ def test_wrong_usage_is_64_and_says_where_help_is(bare: Driver, words: list[str]
 
     assert ran.stdout == ""
     assert ran.stderr.startswith("error: ")
+    assert "\nhint: " in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["plan", "--on"], "--on SELECTOR"),
+        (["reap-stale", "--older-than"], "--older-than SPAN"),
+        (["apply", "--allow-destroy"], "--allow-destroy N"),
+        (["apply", "--allow-destroy", "few"], "'few' is no whole number, 0 or more"),
+        (["status", "-o"], "-o <table|wide|json|yaml|name>"),
+        (["plan", "--out", "/nope/x"], "there is no folder /nope"),
+        (["plan", "--out", "/tmp"], "it is a folder"),
+        (["plan", "-o", "yaml", "--json"], "leave out --json, or -o yaml"),
+        (["destroy", "nope"], "reconcile status lists what the records know"),
+    ],
+    ids=str,
+)
+def test_wrong_usage_says_what_was_expected(bare: Driver, words: list[str], wanted: str) -> None:
+    bare.declare_fleet()
+
+    ran = bare.run(*words).expect(64)
+
+    assert wanted in ran.stderr
+    assert "\nhint: " in ran.stderr
+    assert not bare.status.exists()
 
 
 @pytest.mark.parametrize(

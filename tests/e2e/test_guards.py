@@ -38,6 +38,14 @@ def test_the_budget_refuses_and_only_the_exact_number_lifts_it(fleet: Driver, al
     assert set(fleet.containers(alpha)) == {name_of(fleet, "web-3")}
 
 
+def test_to_destroy_what_is_nearly_named_so_names_what_is(fleet: Driver) -> None:
+    web_sandbox(fleet, "web-1", "alpha")
+
+    ran = fleet.run("destroy", "web-2", "--yes").expect(64)
+
+    assert "did you mean web-1?" in ran.stderr
+
+
 def test_changes_are_refused_where_nobody_can_agree_to_them(fleet: Driver, alpha: LabHost) -> None:
     web_sandbox(fleet, "web", "alpha")
     refused = fleet.run("apply").expect(5)

@@ -317,7 +317,8 @@ def test_a_lost_id_holds_everything_until_it_is_accepted_and_no_container_is_tou
 
     planned = fleet.run("plan", "-o", "json").json
     assert [item["reason"] for item in planned["held_back"]] == ["HostIdentity"]
-    fleet.run("host", "accept", "alpha", "--yes").expect(0)
+    told = fleet.run("host", "accept", "alpha", "--yes").expect(0).stderr.splitlines()
+    assert len({line.index("now: ") for line in told if " on record: " in line}) == 1, told
 
     assert recorded(fleet, "alpha") == host_id(fleet, alpha)
     assert fleet.containers(alpha) == before

@@ -104,7 +104,8 @@ def test_control_groups_of_version_2(tmp_path: Path, parent: str) -> None:
     script.write_text(load_script("collect"))
     show = (
         "mount -t tmpfs none /sys/fs/cgroup; cd /sys/fs/cgroup; : >cgroup.controllers; mkdir -p $1 other.slice;"
-        "printf 'usage_usec 1234567\nuser_usec 1\n' >$1/cpu.stat; echo 4096 >$1/memory.current; exec dash $2"
+        "printf 'usage_usec 1234567\nuser_usec 1\n' >$1/cpu.stat; echo 4096 >$1/memory.current;"
+        "printf 'anon 1\ninactive_anon 7\ninactive_file 1024\nactive_file 9\n' >$1/memory.stat; exec dash $2"
     )
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", show, "sh", folder, str(script)],
@@ -114,7 +115,9 @@ def test_control_groups_of_version_2(tmp_path: Path, parent: str) -> None:
         timeout=20,
     )
     snapshot = decode_snapshot("h1", None, done.stdout, collected_at=NOW, container_ids=(ID,))
-    assert snapshot.sandboxes == {ID: SandboxUse(cpu_usage_ns=1234567000, memory_current_bytes=4096)}
+    assert snapshot.sandboxes == {
+        ID: SandboxUse(cpu_usage_ns=1234567000, memory_current_bytes=4096, memory_working_set_bytes=3072)
+    }
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -47,7 +49,7 @@ async def test_a_healthy_host_passes_every_check(host: LabHost) -> None:
 
 async def test_this_machine_passes_every_check_without_ssh(host: LabHost) -> None:
     findings = await examine(way_to(host, address="local", base_dir="/nonexistent-base"), now=now)
-    assert tuple(one.check for one in findings) == CHECKS[8:]
+    assert tuple(one.check for one in findings) == CHECKS[9:]
     assert all(one.ok for one in findings)
 
 
@@ -69,6 +71,20 @@ async def test_this_machine_passes_every_check_without_ssh(host: LabHost) -> Non
 async def test_each_cause_fails_its_own_check(host: LabHost, fields: dict[str, Any], check: str, code: str) -> None:
     found = await failing(way_to(host, **fields))
     assert (found.check, found.code) == (check, code)
+
+
+@contextmanager
+def sshd_with(host: LabHost, line: str) -> Iterator[None]:
+    """Run a host's sshd with one line more while the block runs; the first that says something wins."""
+    config = Path(host.record.folder) / "sshd_config"
+    try:
+        with rewritten(config, f"{line}\n{config.read_text()}"):
+            host.stop_sshd()
+            host.start_sshd()
+            yield
+    finally:
+        host.stop_sshd()
+        host.start_sshd()
 
 
 @contextmanager
@@ -98,11 +114,48 @@ async def test_causes_that_sshd_answers_alike_are_told_apart(host: LabHost, lab_
         host.resume_dockerd()
 
 
+@pytest.mark.parametrize("allowed", [2, 9])
+async def test_too_few_sessions_for_a_pass_are_named_with_how_many_it_needs(host: LabHost, allowed: int) -> None:
+    with sshd_with(host, f"MaxSessions {allowed}"):
+        found = await failing(way_to(host))
+    assert (found.check, found.code) == ("sessions", "E_SSH_SESSION")
+    assert f"opens {allowed} sessions" in found.message
+    assert "may need 10" in found.message
+    assert "MaxSessions 10" in str(found.hint)
+
+
+async def test_what_needs_a_second_session_is_not_tried_where_there_is_one(host: LabHost) -> None:
+    with sshd_with(host, "MaxSessions 1"):
+        findings = await examine(way_to(host), now=now)
+    told = {one.check: one.ok for one in findings}
+    assert tuple(told) == CHECKS
+    assert told["sessions"] is False
+    assert {told[check] for check in CHECKS[CHECKS.index("shell") + 1 :]} == {None}
+
+
 async def test_a_jump_host_is_checked_first(host: LabHost, lab_hosts: tuple[LabHost, LabHost]) -> None:
     fine = await examine(way_to(lab_hosts[1], jump=way_to(host)), now=now)
     assert fine[0] == Finding(check="jump host", ok=True, message="alpha lets us in")
     assert all(one.ok for one in fine)
     assert (await failing(way_to(lab_hosts[1], jump=way_to(host, host_key=None)))).check == "jump host"
+
+
+async def test_an_engine_that_is_too_old_is_named(host: LabHost, tmp_path: Path) -> None:
+    """A stand-in speaks for an engine of before 20.10: there are no packages of one to run."""
+    said = json.dumps({"ApiVersion": "1.40", "MinAPIVersion": "1.12", "message": "client is too new"}).encode()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        status = b"400 Bad Request" if b" /v" in asked and b" /version" not in asked else b"200 OK"
+        head = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+        writer.write(head % (status, len(said)) + said)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_unix_server(answer, tmp_path / "old.sock"):
+        found = await failing(way_to(host, address="local", docker_socket=str(tmp_path / "old.sock")))
+    assert (found.check, found.code) == ("docker version", "E_DOCKER_TOO_OLD")
+    assert "1.40" in found.message
 
 
 async def test_a_clock_that_is_off_is_named_with_its_direction(host: LabHost) -> None:

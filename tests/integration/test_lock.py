@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import ReadFailed
+from reconciler.host.files.look import look_at_files
 from reconciler.host.interface import Busy
 from reconciler.host.lock import HostLease, hold
 from reconciler.host.scripts import load_script
 from reconciler.host.shell import Shell
 from reconciler.host.shell.local import LocalShell
+from reconciler.model.observed import SeenLock
 from tests.integration.ways import linked, way_to
 from tests.lab.host import LabHost
 from tests.lab.world import wait_until
@@ -52,6 +54,10 @@ async def taken(shell: Shell, base: Path | str, holder: str = "ann on desk") -> 
     lease = await take(shell, base, holder)
     assert isinstance(lease, HostLease)
     return lease
+
+
+async def seen(shell: Shell, base: Path) -> SeenLock:
+    return (await look_at_files(shell, host="h1", base_dir=str(base))).lock
 
 
 async def test_the_second_learns_who_has_it_and_takes_it_when_it_is_free(base: Path) -> None:
@@ -152,7 +158,11 @@ async def test_a_holder_whose_script_is_killed_knows_it_and_the_lock_is_free_at_
     os.kill(pid, 9)
     await until_lost(lease)
     assert lease.lost
-    await (await taken(shell, base, "bob")).release()
+    assert await seen(shell, base) == SeenLock(line=lease.line, is_left=True)
+    after = await taken(shell, base, "bob")
+    assert await seen(shell, base) == SeenLock(line=after.line, is_held=True)
+    await after.release()
+    assert await seen(shell, base) == SeenLock(line=after.line)
     await lease.release()
 
 

@@ -157,6 +157,14 @@ class LabHost:
             (folder / "config.json").write_text(json.dumps({"cliPluginsExtraDirs": folders}))
             os.chown(folder, self.home.stat().st_uid, self.home.stat().st_gid)
 
+    def give_compose(self) -> None:
+        """Give those who log in compose v2, which Debian packages for the newer engine only. Errors: `LabError`."""
+        place = self.home / ".docker/cli-plugins"
+        place.mkdir()
+        root = programs("trixie").root
+        assert root is not None  # a fetched generation has one
+        shutil.copy(root / "usr/libexec/docker/cli-plugins/docker-compose", place)
+
     # Using it.
 
     def docker(self, *words: str | Path) -> str:

@@ -126,6 +126,20 @@ def registry() -> Path:
     return Path(found) if found else _filled("registry") / f"root/usr/bin/{_REGISTRY}"
 
 
+def rsync() -> Programs:
+    """Return where rsync and the libraries that it misses here are, fetching them. Errors: `LabMissing`.
+
+    Not among the tools: most hosts of a lab have none, so that both ways of sending a tree are tried.
+    """
+    folder = _filled("rsync")
+    return Programs(
+        generation="path",
+        path=str(folder / "root/usr/bin"),
+        library_path=":".join(str(path) for path in _library_folders(folder)) if _needs_libraries([folder]) else "",
+        root=folder / "root",
+    )
+
+
 def _machine_path() -> str:
     folders = f"{os.environ.get('PATH', '')}:{MACHINE_PATH}".split(":")
     return ":".join(dict.fromkeys(folder for folder in folders if folder))
@@ -164,6 +178,8 @@ def _fill(folder: Path, name: str) -> None:
     match name:
         case "tools":
             missing = _fetch_tools(root)
+        case "rsync":
+            missing = _fetch(_suite("bookworm"), ["rsync"], root)
         case "registry":
             missing = _fetch(_suite("bookworm"), [_REGISTRY], root)
         case _:

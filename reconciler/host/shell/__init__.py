@@ -21,6 +21,8 @@ from reconciler.model.text import head_of
 OUTPUT_LIMIT_BYTES = 8 * 1024 * 1024
 """A script that prints more is broken or hostile; its reply is refused."""
 
+_READ_BYTES = 65536
+
 BOOTSTRAP = (
     'IFS= read -r m || exit 97; printf "%s\\n" "$m"; printf "%s\\n" "$m" >&2; '
     'n="$(printf "\\nx")"; n="${n%x}"; s=; '
@@ -94,11 +96,13 @@ class Pipe:
         host: str,
         reader: asyncio.StreamReader,
         write: Callable[[bytes], None],
+        drain: Callable[[], Awaitable[None]],
         stop: Callable[[], Awaitable[None]],
     ) -> None:
         self.host = host
         self._reader = reader
         self._write = write
+        self._drain = drain
         self._stop = stop
         self._stopped = False
 
@@ -111,6 +115,16 @@ class Pipe:
         """Send bytes to the script's standard input; a pipe that is gone swallows them."""
         if not self._stopped:
             self._write(data)
+
+    async def pour(self, data: bytes) -> None:
+        """Send bytes, and wait while the host is slower than we are; a pipe that is gone swallows them."""
+        self.send(data)
+        if not self.ended:
+            await self._drain()
+
+    async def read_some(self) -> bytes:
+        """Read what came, at least a byte; nothing at the end."""
+        return await self._reader.read(_READ_BYTES)
 
     async def read_until(self, separator: bytes, *, deadline_s: float) -> bytes:
         """Read up to and with a separator. Raises `ReadFailed` at the end, past the limit, or past the deadline."""
@@ -130,7 +144,7 @@ class Pipe:
 
     async def wait_ended(self) -> None:
         """Wait until the script has ended or the way to it is gone; what it prints meanwhile is dropped."""
-        while await self._reader.read(4096):
+        while await self.read_some():
             pass
 
     async def close(self) -> None:

@@ -68,11 +68,15 @@ class LocalShell:
         process.stdin.write(framed.payload)
         stdin = process.stdin
 
+        async def drain() -> None:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                await stdin.drain()
+
         async def stop() -> None:
             stdin.close()
             await _end(process)
 
-        pipe = Pipe(host=self._host, reader=process.stdout, write=stdin.write, stop=stop)
+        pipe = Pipe(host=self._host, reader=process.stdout, write=stdin.write, drain=drain, stop=stop)
         try:
             await pipe.read_until(framed.marker + b"\n", deadline_s=deadline_s)
         except ReadFailed as error:

@@ -36,6 +36,9 @@ KEEPALIVE_MISSES = 3
 SESSIONS = 7
 """Sessions for scripts at once. sshd allows 10 by default; three are left for two kept shells and the lock."""
 
+SESSIONS_NEEDED = SESSIONS + 3
+"""What a pass may have open at once on one connection: what sshd's `MaxSessions` must allow."""
+
 _SESSION_OPEN_S = 10.0
 _SESSION_PAUSES_S = (0.01, 0.05, 0.25, 1.0)
 _HOST_KEY_KINDS = (
@@ -143,7 +146,7 @@ class SshConnection:
                 async with asyncio.timeout(_CLOSE_S):
                     await session.ended.wait()
 
-        pipe = Pipe(host=self.host, reader=session.reader, write=write, stop=stop)
+        pipe = Pipe(host=self.host, reader=session.reader, write=write, drain=session.drain, stop=stop)
         try:
             await pipe.read_until(framed.marker + b"\n", deadline_s=deadline_s)
         except ReadFailed as error:
@@ -157,6 +160,17 @@ class SshConnection:
             raise remote_shell_failed(self.host, b"", status) from error
         return pipe
 
+    async def count_sessions(self, wanted: int) -> int:
+        """Open up to `wanted` sessions beside those that are open, close them again, and tell how many came."""
+        opened = await asyncio.gather(*(self._try_session() for _ in range(wanted)))
+        channels = [channel for channel in opened if channel is not None]
+        for channel in channels:
+            channel.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):
+                await asyncio.gather(*(channel.wait_closed() for channel in channels))
+        return len(channels)
+
     async def close(self) -> None:
         """Close the connection, with a bound on how long the other side may take; safe to call twice."""
         self._connection.close()
@@ -165,6 +179,16 @@ class SshConnection:
                 await self._connection.wait_closed()
         except TimeoutError:
             self._connection.abort()
+
+    async def _try_session(self) -> asyncssh.SSHClientChannel[bytes] | None:
+        """Open a session once, in which nothing runs; give None where it is refused."""
+        with contextlib.suppress(TimeoutError, asyncssh.Error, OSError):
+            async with asyncio.timeout(_SESSION_OPEN_S):
+                channel, _ = await self._connection.create_session(
+                    _StayingSession, REMOTE_COMMAND, encoding=None, x11_forwarding=False
+                )
+                return channel
+        return None
 
     async def _open(self, session: _RunSession | _StayingSession) -> asyncssh.SSHClientChannel[bytes]:
         """Open a session, again after a pause where sshd has not yet counted out one that just ended."""
@@ -229,6 +253,18 @@ class _StayingSession(asyncssh.SSHClientSession[bytes]):
     def __init__(self) -> None:
         self.reader = asyncio.StreamReader(limit=OUTPUT_LIMIT_BYTES)
         self.ended = asyncio.Event()
+        self._may_write = asyncio.Event()
+        self._may_write.set()
+
+    async def drain(self) -> None:
+        """Wait while what was written is more than the host takes."""
+        await self._may_write.wait()
+
+    def pause_writing(self) -> None:
+        self._may_write.clear()
+
+    def resume_writing(self) -> None:
+        self._may_write.set()
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         if datatype is None:
@@ -240,6 +276,7 @@ class _StayingSession(asyncssh.SSHClientSession[bytes]):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncssh's signature
         self.reader.feed_eof()
+        self._may_write.set()
         self.ended.set()
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import importlib
 import os
 import socket
+import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from reconciler.errors import ConnectFailed
 from reconciler.host.foreign import ssh_failure, tcp_failure
 from reconciler.host.shell.local import LocalShell
-from reconciler.host.way.link import MEET_S, Link
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,10 +22,13 @@ if TYPE_CHECKING:
     import asyncssh
 
     from reconciler.host.way.connection import SshConnection
+    from reconciler.host.way.link import Link
     from reconciler.model.access import HostAccess
 
 CONNECT_S = 10.0
 LOGIN_S = 15.0
+MEET_S = 10.0
+"""An engine that has not told who it is by then counts as down."""
 DIALS = 12
 """Logins at once in the whole process. sshd's MaxStartups begins to drop at 10, and one jump host carries many."""
 
@@ -52,7 +57,10 @@ async def dial(access: HostAccess, gate: Gate) -> Link:
             `E_SSH_LOGIN`, `E_SSH_DROPPED`, `E_SSH_PROTOCOL`, `E_SSH_JUMP`, `E_KEY_…`, `E_REMOTE_SHELL`, `E_JUMP_DEPTH`.
     """
     if access.is_local:
-        return Link(access, shell=LocalShell(access.name), ssh=None, meet_s=gate.engine_s)
+        return _link(access, ssh=None, gate=gate)
+    import asyncssh  # noqa: F401, PLC0415  # `local` needs none; it comes first, since nobody logs in without
+
+    _begin_to_import_http()
     jump = None
     if access.jump is not None:
         if access.jump.jump is not None:
@@ -68,7 +76,7 @@ async def dial(access: HostAccess, gate: Gate) -> Link:
         if jump is not None:
             await jump.close()
         raise
-    link = Link(access, shell=ssh, ssh=ssh, meet_s=gate.engine_s)
+    link = _link(access, ssh=ssh, gate=gate)
     if jump is not None:
         link.keep_jump(jump)
     try:
@@ -78,6 +86,18 @@ async def dial(access: HostAccess, gate: Gate) -> Link:
         await link.close()
         raise
     return link
+
+
+def _link(access: HostAccess, *, ssh: SshConnection | None, gate: Gate) -> Link:
+    from reconciler.host.way.link import Link  # noqa: PLC0415  # HTTP; over SSH, it was begun beside the login
+
+    return Link(access, shell=ssh or LocalShell(access.name), ssh=ssh, meet_s=gate.engine_s)
+
+
+@functools.cache
+def _begin_to_import_http() -> None:
+    """Import what speaks HTTP beside the first login: it takes as long as the host does to let us in."""
+    threading.Thread(target=importlib.import_module, args=("reconciler.host.way.link",)).start()
 
 
 async def _greet(link: Link, *, within_s: float) -> None:

@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
+    from reconciler.host.way.connection import SshConnection
     from reconciler.host.way.link import Link
     from reconciler.model.access import HostAccess
 
-_WAY = ("pinned key", "identity", "address", "network", "ssh", "host key", "login", "shell")
+_WAY = ("pinned key", "identity", "address", "network", "ssh", "host key", "login", "sessions", "shell")
 _INSIDE = ("tools", "clock", "base folder")
 _ENGINE = ("docker socket", "docker permission", "forwarding", "docker engine", "docker version")
 
 CHECKS = _WAY + _INSIDE + _ENGINE
-"""Every check, in the order it runs; the first eight are skipped for `local`."""
+"""Every check, in the order it runs; the first nine are skipped for `local`."""
 
 _FAILS_AT = {
     "E_SSH_HOSTKEY_UNPINNED": "pinned key",
@@ -38,6 +39,7 @@ _FAILS_AT = {
     "E_SSH_PROTOCOL": "ssh",
     "E_SSH_HOSTKEY": "host key",
     "E_SSH_LOGIN": "login",
+    "E_SSH_SESSION": "sessions",
     "E_DOCKER_SOCKET_MISSING": "docker socket",
     "E_DOCKER_SOCKET": "docker socket",
     "E_DOCKER_PERMISSION": "docker permission",
@@ -72,8 +74,11 @@ async def examine(access: HostAccess, *, now: Callable[[], datetime], gate: Gate
         failed_at = _FAILS_AT.get(error.code, "identity" if error.code.startswith("E_KEY_") else "shell")
         return (*findings, *_broken(CHECKS, failed_at, error))
     try:
-        if not access.is_local:
-            findings += [_fine(check, access) for check in _WAY]
+        if link.ssh is not None:
+            came, sessions = await _examine_sessions(link.ssh)
+            findings += [sessions if check == sessions.check else _fine(check, access) for check in _WAY]
+            if came == 1:  # the link's own shell has it, so nothing is left to look with
+                return (*findings, *_untried(_INSIDE + _ENGINE))
         findings += await _examine_inside(link, now)
         findings += await _examine_engine(link)
     finally:
@@ -91,6 +96,22 @@ async def _examine_jump(access: HostAccess, gate: Gate) -> Finding:
         return Finding(check="jump host", ok=False, message=error.message, code=error.code, hint=error.hint)
     await link.close()
     return Finding(check="jump host", ok=True, message=f"{jump.name} lets us in")
+
+
+async def _examine_sessions(ssh: SshConnection) -> tuple[int, Finding]:
+    """Count the sessions that come at once, up to what a pass needs; the link's own kept shell is one of them."""
+    from reconciler.host.way.connection import SESSIONS_NEEDED  # noqa: PLC0415  # `local` needs no asyncssh
+
+    came = 1 + await ssh.count_sessions(SESSIONS_NEEDED - 1)
+    if came == SESSIONS_NEEDED:
+        return came, Finding(check="sessions", ok=True, message=f"{came} at once on one connection")
+    return came, Finding(
+        check="sessions",
+        ok=False,
+        message=f"host {ssh.host}: sshd opens {came} sessions at once, and a pass may need {SESSIONS_NEEDED}",
+        code="E_SSH_SESSION",
+        hint=f"in its sshd_config: MaxSessions {SESSIONS_NEEDED} (which is sshd's default) or more; then reload sshd",
+    )
 
 
 async def _examine_inside(link: Link, now: Callable[[], datetime]) -> list[Finding]:

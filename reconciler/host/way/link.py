@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from reconciler.host.way.connection import SshConnection
     from reconciler.model.access import HostAccess
 
-MEET_S = 10.0
-"""An engine that has not told who it is by then counts as down."""
-
 
 class Link:
     """Hold the way to one host.
@@ -36,7 +33,7 @@ class Link:
         hand: makes small changes, cheaper where they repeat.
     """
 
-    def __init__(self, access: HostAccess, *, shell: Shell, ssh: SshConnection | None, meet_s: float = MEET_S) -> None:
+    def __init__(self, access: HostAccess, *, shell: Shell, ssh: SshConnection | None, meet_s: float) -> None:
         self.access = access
         self.shell = shell
         self.ssh = ssh
@@ -63,7 +60,11 @@ class Link:
 
     async def reader(self) -> DockerReader:
         """Give a client of the engine that cannot change anything. Raises as `engine`."""
-        return DockerReader(await self._wire(read_only=True))
+        return DockerReader(await self.wire())
+
+    async def wire(self) -> Wire:
+        """Give the way to ask the engine itself that cannot change anything. Raises as `engine`."""
+        return await self._wire(read_only=True)
 
     async def writer(self) -> DockerWriter:
         """Give a client of the engine for effects. Raises as `engine`."""

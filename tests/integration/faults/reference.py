@@ -63,6 +63,9 @@ class Reference:
             },
         )
         new = {**IDLE, "env": {"STATE": state}}
+        tree = driver.folder / f"tree-{state}"
+        tree.mkdir(exist_ok=True)
+        (tree / state).write_text("here\n")
         driver.declare_sandbox(f"replaced-{group}", host=far, observability="off", containers={"main": new})
         driver.declare_sandbox(
             f"first-{group}",
@@ -71,6 +74,7 @@ class Reference:
             observability="off",
             # A file that only one state names goes once nothing runs with it.
             files={state: {"path": state, "content": "here\n"}},
+            source={"path": str(tree)},
             containers={"main": {**new, "mounts": {"/here": {"file": state}}}},
         )
         self.declare_resized(state, memory={"one": "32MiB", "two": "48MiB"}[state], group=group)
@@ -151,6 +155,7 @@ class Reference:
         for host in self.hosts:
             base = self.driver.base_dir(host)
             ours = ("!", "-name", ".lock", "!", "-name", ".host-id", "!", "-name", ".reconciler.json")
+            ours += ("!", "-name", ".tree-source", "!", "-name", ".tree-source.digest")
             found += host.run("find", base, "-mindepth", "1", "-name", ".*", *ours).splitlines()
             host.run("sh", "-c", '[ ! -e "$1" ] || flock --wait 10 "$1" true', "free", f"{base}/.lock")
         return found

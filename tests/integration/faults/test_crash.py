@@ -35,7 +35,12 @@ AROUND = (
     "status.after_save",
     "pass.ended",
 )
-ELSEWHERE = {"pull_image": "test_images.py: it takes a registry"}
+_COMPOSED = "tests/unit/plan/test_composed.py cuts after each step; tests/e2e/test_compose.py has the real ones"
+ELSEWHERE = {
+    "pull_image": "test_images.py: it takes a registry",
+    "judge_compose": _COMPOSED,
+    "up_compose": _COMPOSED,
+}
 KINDS = sorted({str(kind.__struct_config__.tag) for kind in get_args(Effect)} - ELSEWHERE.keys())
 
 

@@ -9,9 +9,11 @@ from reconciler.errors import ReadFailed
 from reconciler.host.interface import Progress
 from reconciler.host.memory import faults as fault
 from reconciler.host.memory.faults import ByHand, EffectFault, LostReply, LostRequest, ReadFault, Refuse, Trouble
+from reconciler.host.memory.files import HOST_ID_NAME
 from reconciler.host.memory.host import MemoryHost
-from reconciler.host.memory.parts import Behaviour
+from reconciler.host.memory.parts import Behaviour, Node
 from reconciler.host.memory.world import World
+from reconciler.model.compose import ComposePolicy, Project
 from reconciler.model.effect import (
     ConnectNetwork,
     CreateNetwork,
@@ -20,9 +22,11 @@ from reconciler.model.effect import (
     DropPath,
     Effect,
     Existing,
+    JudgeCompose,
     MakeDirectory,
     NotDone,
     Outcome,
+    PlaceTree,
     PullImage,
     PutFile,
     PutMarker,
@@ -30,8 +34,10 @@ from reconciler.model.effect import (
     RemoveNetwork,
     RenameContainer,
     RestartContainer,
+    StageTree,
     StartContainer,
     StopContainer,
+    UpCompose,
     UpdateContainer,
 )
 from reconciler.model.observed import SeenContainer
@@ -79,9 +85,48 @@ def _removing_network(host: MemoryHost) -> Effect:
     return RemoveNetwork(host.world.add_network("sbx-lab.web-1.net", labels).id, "sbx-lab.web-1.net", UID)
 
 
-def _dropping(host: MemoryHost) -> Effect:
+def _own_folder(host: MemoryHost) -> Node:
     for path in ("/home/ops/.reconciler", b.BASE_DIR, f"{b.BASE_DIR}/{UID}"):
         node = host.world.add_path(path, kind="directory")
+    host.world.add_path(f"{b.BASE_DIR}/{HOST_ID_NAME}", content=b"an id")
+    return node
+
+
+def _placing(host: MemoryHost) -> Effect:
+    _own_folder(host)
+    host.world.add_path(f"{b.BASE_DIR}/{UID}/.new-source", kind="directory")
+    host.world.add_path(f"{b.BASE_DIR}/{UID}/.new-source/.tree", content=b"tree1:ab")
+    return PlaceTree(f"{b.BASE_DIR}/{UID}/source", b.BASE_DIR, "tree1:ab")
+
+
+def _staging(host: MemoryHost) -> Effect:
+    _own_folder(host)
+    return StageTree(f"{b.BASE_DIR}/{UID}/source", b.BASE_DIR, "/here/app", (), "tree1:ab")
+
+
+def _composing(build: Callable[[str, Project], Effect]) -> Callable[[MemoryHost], Effect]:
+    def make(host: MemoryHost) -> Effect:
+        _own_folder(host)
+        folder = f"{b.BASE_DIR}/{UID}/source"
+        host.world.add_path(folder, kind="directory")
+        host.world.add_path(f"{b.BASE_DIR}/{UID}/.tree-model.json", content=b"compose.yaml")
+        project = Project(
+            fleet=b.FLEET,
+            sandbox="web-1",
+            origin="spec",
+            folder=folder,
+            services=("web",),
+            policy=ComposePolicy(),
+            base_dir=b.BASE_DIR,
+            docker_root="/var/lib/docker",
+        )
+        return build("compose.yaml", project)
+
+    return make
+
+
+def _dropping(host: MemoryHost) -> Effect:
+    node = _own_folder(host)
     return DropPath(f"{b.BASE_DIR}/{UID}", b.BASE_DIR, inode=f"{node.device}:{node.inode}")
 
 
@@ -98,6 +143,10 @@ def _pulling(host: MemoryHost) -> Effect:
 EVERY_KIND: dict[str, Callable[[MemoryHost], Effect]] = {
     "make_directory": lambda _: MakeDirectory("/srv/data/new", "0750", "/srv/data"),
     "put_file": _putting,
+    "stage_tree": _staging,
+    "place_tree": _placing,
+    "judge_compose": _composing(JudgeCompose),
+    "up_compose": _composing(UpCompose),
     "put_marker": lambda _: PutMarker(b.BASE_DIR, b.a_marker()),
     "drop_path": _dropping,
     "pull_image": _pulling,
@@ -132,8 +181,10 @@ def test_an_effect_whose_reply_is_lost_happens_once_and_is_done(kind: str, troub
         assert ends(passed) == {"h1/web-1": "done"}, passed.actions[0].message
         changes = [item.outcome for item in host.world.happened if isinstance(item.outcome, Done)]
         changed = [outcome for outcome in changes if outcome.changed]
+        # What is staged or judged twice is staged and judged; nothing rests on it before that.
         # A restart that comes late cannot be told from one that never came: then it happens once more, which is safe.
-        assert len(changed) == (2 if kind == "restart_container" and trouble == fault.Late(1) else 1)
+        twice = kind in {"stage_tree", "judge_compose"} and trouble in (LostReply(), fault.Late(1))
+        assert len(changed) == (2 if twice or (kind == "restart_container" and trouble == fault.Late(1)) else 1)
         assert len([seen for seen in host.world.containers.values() if seen.name == NAME]) <= 1
         if kind == "restart_container":
             after = host.world.by_name(NAME)
@@ -154,6 +205,7 @@ def test_a_lost_reply_is_settled_by_looking_and_not_sent_again(kind: str) -> Non
         passed = await stage.walk(acting(b.SANDBOX, Apply(effect)))
         (step,) = passed.actions[0].steps
         repeatable = {"make_directory", "put_file", "put_marker", "pull_image", "create_volume"}
+        repeatable |= {"stage_tree", "place_tree", "judge_compose", "up_compose"}
         assert step.tries == (2 if kind in repeatable else 1)
 
     play(scene)

@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.errors import ConnectFailed
 from reconciler.host.memory.faults import EffectFault, LostRequest, ReadFault, Refuse, Slow
-from reconciler.host.memory.files import see_path
+from reconciler.host.memory.files import HOST_ID_NAME, see_path
 from reconciler.host.memory.host import MemoryHost
 from reconciler.host.memory.parts import Behaviour
 from reconciler.model.desired import Limits
@@ -330,6 +330,7 @@ def test_what_a_person_has_left_to_do_after_a_step_is_a_warning_of_its_action() 
         for path, owner in ((folder, None), (f"{folder}/data", None), (f"{folder}/data/theirs", 0)):
             host.world.add_path(path, kind="directory", mode="0755", uid=owner)
         host.world.add_path(f"{folder}/data/theirs/file", uid=0)
+        host.world.add_path(f"{base}/{HOST_ID_NAME}", content=b"an id")
         inode = see_path(host.world, folder, hashed=False).inode
         (ended,) = (await stage.walk(acting("web-1", Apply(DropPath(folder, base, inode))))).actions
         assert ended.end == "done"

@@ -173,11 +173,6 @@ def test_an_account_may_have_a_dot(tmp_path: Path) -> None:
 # Nothing is lost without a word -----------------------------------------------------------------------------------
 
 
-def test_a_sandbox_with_a_placement_and_no_host_is_refused_and_not_forgotten(tmp_path: Path) -> None:
-    placed = sandbox(rest="  placement: {selector: {pool: gpu}}\n").replace("  host: h1\n", "")
-    assert told(problems(tmp_path, h=host(), s=placed), "E_NOT_SUPPORTED").field == "spec.placement"
-
-
 def test_an_input_that_nobody_declared_is_no_text(tmp_path: Path) -> None:
     profile = SCHEMA.replace("web:1", "${inputs.imgae}")
     problem = told(problems(tmp_path, h=host(), p=profile, s=profiled("{image: a}")), "E_INTERPOLATION")

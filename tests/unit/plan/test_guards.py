@@ -194,7 +194,7 @@ def test_reporting_drift_never_leaves_our_own_work_half_done() -> None:
     never_started = replace(b.a_seen(one), live=b.a_live(state="created", started_at=None))
     made = decide(wanted(one), standing(one, containers=(never_started,)), remembered(one))
     assert the_action(made).verb is Verb.START
-    before = b.a_record(one, intent="1:0000000000000000")
+    before = b.a_record(one, intent="2:0000000000000000")
     path = one.files[0].path
     half = standing(one, paths={str(path): b.a_seen_file(str(path), "old")})
     assert the_action(decide(wanted(one), half, b.a_records(before))).verb is Verb.UPDATE

@@ -83,3 +83,20 @@ def test_a_clock_that_is_ahead_ends_nothing_before_its_time() -> None:
     short = b.a_sandbox(ttl_s=24 * 3600)
     seen = b.an_observed({"h1": b.a_reachable(b.a_settled_view(short))})
     assert reaping(b.a_desired(short, reap=REAP), seen, b.a_records(b.a_record(short))).actions == ()
+
+
+def test_a_host_whose_clock_is_a_day_ahead_makes_no_orphan_old() -> None:
+    view = b.a_settled_view(ONE, host_clock_epoch_s=b.T0.timestamp() + 24 * 3600 + 60)
+    bare = replace(view, markers=())
+    made = plan_reaping(
+        b.a_desired(reap=REAP), b.an_observed({"h1": b.a_reachable(bare)}), Records(), request(now=b.later(seconds=60))
+    )
+    assert (made.actions, [one.reason for one in made.held]) == ((), ["TooYoung"])
+
+
+def test_what_may_be_stale_and_is_doubted_is_said_and_is_not_nothing_to_do() -> None:
+    view = b.a_settled_view(ONE)
+    seen = replace(view.containers[0], name="renamed-by-hand")
+    odd = replace(view, containers=(seen,), host_clock_epoch_s=b.T0.timestamp() + OLD_S)
+    made = reaping(b.a_desired(reap=REAP), b.an_observed({"h1": b.a_reachable(odd)}))
+    assert (made.actions, [one.reason for one in made.held]) == ((), ["Unprovable"])

@@ -8,7 +8,7 @@ from reconciler.model.effect import RenameContainer
 from reconciler.model.outcome import ActionEnded, PassEnded
 from reconciler.model.plan import Verb
 from reconciler.model.stale import Found, SandboxInventory
-from reconciler.model.telemetry import Envelope
+from reconciler.model.telemetry import Envelope, IntrospectionReport
 from reconciler.record.envelopes import envelopes_of
 from tests import builders as b
 from tests.unit.sink.envelopes import a_candidate, an_inventory
@@ -97,3 +97,17 @@ def test_a_teardown_names_the_profile_that_the_look_told() -> None:
     seen = {"h1": SandboxInventory(host="h1", collected_at=b.T0, found=found)}
     _, made = told(b.an_action(verb=Verb.DESTROY), result=ended(an_end()), inventories=seen)
     assert (made.event, made.profile_id) == ("teardown", "service")
+
+
+def test_the_event_of_a_canary_carries_its_report_once_it_is_up() -> None:
+    report = IntrospectionReport(
+        host="h1", collected_at=b.T0, snapshot=None, inventory=an_inventory("web-1"), provision=b.a_delta()
+    )
+    (up,) = told(b.an_action(), result=ended(an_end()), reports={"web-1": report})
+    assert (up.event, up.report) == ("provision", report)
+    (other,) = told(b.an_action(), result=ended(an_end()), reports={"web-2": report})
+    assert other.report is None
+    (failed,) = told(b.an_action(), result=ended(an_end(end="failed")), reports={"web-1": report})
+    assert failed.report is None
+    (down,) = told(b.an_action(verb=Verb.DESTROY), result=ended(an_end()), reports={"web-1": report})
+    assert (down.event, down.report) == ("teardown", None)

@@ -228,6 +228,19 @@ def test_a_record_outlives_a_removal_that_is_not_confirmed(end: str) -> None:
     assert "web-1" in after.sandboxes
 
 
+@pytest.mark.parametrize("result", [Done(), Unknown("?")])
+def test_what_an_interrupted_action_may_have_stopped_is_not_called_ready(result: Outcome) -> None:
+    after = fold(made(), b.a_plan(destroys()), seen(), ended("interrupted", step_ended(result)), b.T0)
+    assert said(after) == ("Unknown", "Interrupted")
+    assert status(after).health == "Unknown"
+    assert status(after).ready_run == ""
+
+
+def test_what_an_interrupted_action_did_not_touch_stays_ready() -> None:
+    after = fold(made(), b.a_plan(destroys()), seen(), ended("interrupted", step_ended(NotDone("E", "no"))), b.T0)
+    assert said(after) == ("True", "ProbesPassed")
+
+
 def test_a_confirmed_removal_ends_record_and_status_and_counts_once() -> None:
     unsure = fold(made(), b.a_plan(destroys()), seen(), ended("unknown", step_ended(Unknown("?"))), b.later(minutes=1))
     done = ended("done", step_ended(Done()), pass_at_s=100)
@@ -342,6 +355,14 @@ def test_a_host_that_turns_out_to_be_another_is_not_remembered_as_that_machine()
     assert {name: host.record.host_id for name, host in after.hosts.items()} == {"h1": b.HOST_ID, "h2": None}
     apart = b.an_observed({"h2": b.a_reachable(b.a_view(identity=b.an_identity(host_id="f" * 32)))})
     assert fold(after, matches(), apart, None, b.T0).hosts["h2"].record.host_id == "f" * 32
+
+
+def test_a_host_that_may_be_another_machine_is_not_remembered_as_that_one() -> None:
+    before = fold(Statuses(), b.a_plan(creates()), b.an_observed({}), ended(), b.T0)
+    held = Held(sandbox="web-1", host="h1", bucket=Bucket.HELD, reason="HostIdentity", message="it may be another")
+    other = b.a_view(identity=b.an_identity(host_id="f" * 32, docker_root="/mnt/docker"))
+    after = fold(before, b.a_plan(held=(held,)), b.an_observed({"h1": b.a_reachable(other)}), None, b.T0)
+    assert (after.hosts["h1"].record.host_id, after.hosts["h1"].record.docker_root) == (None, None)
 
 
 def test_a_record_learns_the_identity_that_its_first_effect_wrote() -> None:

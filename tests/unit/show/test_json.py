@@ -30,13 +30,14 @@ def test_a_plan_has_exactly_the_keys_that_scripts_rely_on() -> None:
         "owned",
         "foreign",
         "unknown_hosts",
+        "being_changed",
         "refused",
     ]
     assert set(document["summary"]) == {
         "create", "update", "replace", "destroy", "adopt", "forget", "reap", "unknown", "held_back",
     }  # fmt: skip
     for action in document["actions"]:
-        assert list(action) == ["address", "host", "action", "cause", "changes", "steps"]
+        assert list(action) == ["address", "host", "action", "cause", "changes", "steps", "notes"]
     for held in document["held_back"]:
         assert {"address", "host", "reason", "message"} <= set(held)
 
