@@ -154,8 +154,8 @@ class Reference:
                 found += [str(path)] if path.name != ".lock" else []
         for host in self.hosts:
             base = self.driver.base_dir(host)
-            ours = ("!", "-name", ".lock", "!", "-name", ".host-id", "!", "-name", ".reconciler.json")
-            ours += ("!", "-name", ".tree-source", "!", "-name", ".tree-source.digest")
+            names = (".lock", ".host-id", ".reconciler.json", ".tree-source", ".tree-source.digest")
+            ours = [word for name in names for word in ("!", "-name", name)]
             found += host.run("find", base, "-mindepth", "1", "-name", ".*", *ours).splitlines()
             host.run("sh", "-c", '[ ! -e "$1" ] || flock --wait 10 "$1" true', "free", f"{base}/.lock")
         return found
