@@ -128,7 +128,8 @@ async def test_f05_any_other_part_of_a_look_that_is_cut_is_a_silent_host(
     with relay(path, alpha.docker_socket, meddle=cut) as tap:
         fleet.declare_host(alpha, dockerSocket=str(path))
         assert [action.verb for action in (await plan_inside(fleet)).actions] == [Verb.DESTROY]
-        whole = len(tap.replies[kind])
+        # What the engine says of its clock and its own counters differs in length from one reply to the next.
+        whole = len(tap.replies[kind]) - (40 if kind == "GET /info" else 0)
         for after_bytes in (0, whole // 2, whole - 1):
             cut.after_bytes = after_bytes
             await _expect_unknown(fleet, f"{kind} after {after_bytes} of {whole} bytes")
