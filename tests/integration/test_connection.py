@@ -152,9 +152,10 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Run a real ssh-agent without keys."""
     path = tmp_path / "agent"
     with subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL) as process:
-        while not path.exists():
-            assert process.poll() is None
         monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
+        # Its socket is there a moment before it listens; 2 says that nobody answered.
+        while subprocess.run(["ssh-add", "-l"], capture_output=True, check=False).returncode == 2:  # said above
+            assert process.poll() is None
         yield
         process.terminate()
 
