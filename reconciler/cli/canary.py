@@ -226,5 +226,4 @@ def _teardown(gone: Passed | None, name: str) -> ProvisionDelta | None:
 
 def _document_of(status: SandboxStatus, teardown: ProvisionDelta | None) -> dict[str, Any]:
     told = None if status.report is None else msgspec.structs.replace(status.report, teardown=teardown)
-    ready = status.ready is not None and status.ready.status == "True"
-    return {"name": status.name, "host": status.host, "ready": ready, "report": msgspec.to_builtins(told)}
+    return {"name": status.name, "host": status.host, "ready": status.is_ready, "report": msgspec.to_builtins(told)}

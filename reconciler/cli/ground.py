@@ -47,7 +47,7 @@ def lay_ground(specs: Path, status: Path, *, more: tuple[SpecFile, ...] = ()) ->
 
     from reconciler.record.store import StatusStore
 
-    desired = load_desired(specs, more=more)
+    desired = load_desired_in_full(specs, more=more)
     # By their names alone: a link, or the root of the file system, is refused with its own words.
     here, there = Path.cwd() / specs, Path.cwd() / status
     if here == there or (there in here.parents and there != Path("/")):
@@ -70,16 +70,21 @@ def load_records(ground: Ground) -> Records:
     return records_of(ground.store.load(now=ground.clock.now()).statuses)
 
 
-def load_desired(specs: Path, *, more: tuple[SpecFile, ...] = ()) -> Desired:
-    """Load and lower a spec folder, and read its trees; unchanged specs import neither YAML nor pydantic."""
-    from reconciler.model.desired import Desired
-
-    desired = load_part(Desired, specs, more=more)
+def load_desired_in_full(specs: Path, *, more: tuple[SpecFile, ...] = ()) -> Desired:
+    """Load and lower a spec folder, and read every tree that a sandbox has as its source: what a plan needs."""
+    desired = load_desired(specs, more=more)
     if not desired.sourced:
         return desired
     from reconciler.load.trees import with_trees
 
     return with_trees(desired, specs)
+
+
+def load_desired(specs: Path, *, more: tuple[SpecFile, ...] = ()) -> Desired:
+    """Load and lower a spec folder; unchanged specs import neither YAML nor pydantic. Trees are not read."""
+    from reconciler.model.desired import Desired
+
+    return load_part(Desired, specs, more=more)
 
 
 def load_part(kind: type[T], specs: Path, *, more: tuple[SpecFile, ...] = ()) -> T:

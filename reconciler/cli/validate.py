@@ -7,7 +7,7 @@ import sys
 import msgspec
 
 from reconciler.cli import exits
-from reconciler.cli.ground import load_desired, load_part
+from reconciler.cli.ground import load_desired_in_full, load_part
 from reconciler.cli.options import SPECS, ProblemsForm, ProblemsOutput, Specs
 from reconciler.model.problem import SpecInvalid
 from reconciler.show import problems
@@ -34,7 +34,7 @@ def validate(
     try:
         desired = load_part(_Counted, specs)
         if desired.sourced:
-            load_desired(specs)
+            load_desired_in_full(specs)
     except SpecInvalid as error:
         write = {
             ProblemsOutput.TEXT: problems.text,

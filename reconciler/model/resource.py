@@ -18,6 +18,8 @@ from reconciler.model.text import Text
 TREE_NAME = "source"
 """The folder below a sandbox's own in which its tree lies."""
 
+TREE_KEY = Key("trees", TREE_NAME)
+
 STAGED = ".new-"
 """Begins the name of what stands beside a tree and is not yet in its place."""
 
@@ -197,7 +199,7 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True, tag="tree"):
     @property
     def key(self) -> Key:
         """Give its key inside the sandbox."""
-        return Key("trees", self.name)
+        return TREE_KEY
 
 
 class Compose(msgspec.Struct, frozen=True, kw_only=True, tag="compose"):

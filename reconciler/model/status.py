@@ -113,6 +113,11 @@ class SandboxStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         """Give the condition that says whether it answers, once anything could be said of that."""
         return next((one for one in self.conditions if one.type == "Ready"), None)
 
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether it answered when it was last asked."""
+        return self.ready is not None and self.ready.status == "True"
+
 
 class HostStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Describe `status/hosts/<host>.json`."""

@@ -11,7 +11,18 @@ from reconciler.model.digest import container_digest, same_version
 from reconciler.model.names import parse_derived
 from reconciler.model.observed import HostView, ImageFact, SeenPath, TagUnknown
 from reconciler.model.plan import FieldChange, ResourceChange, Verb
-from reconciler.model.resource import TREE_NAME, Compose, Container, Directory, File, Network, Resource, Tree, Volume
+from reconciler.model.resource import (
+    TREE_KEY,
+    TREE_NAME,
+    Compose,
+    Container,
+    Directory,
+    File,
+    Network,
+    Resource,
+    Tree,
+    Volume,
+)
 from reconciler.model.rule import Remedy, strongest
 from reconciler.model.text import bind, is_run_scoped, is_secret
 from reconciler.plan.assessment import Assessment, Item, Trouble, made_anew
@@ -274,7 +285,7 @@ def _leftovers(scene: Scene, items: list[Item]) -> list[Item]:
         ]
     folder = own_folder(scene.view.identity.base_dir, scene.want.uid)
     if scene.want.tree is None and holding.marker is not None and holding.marker.tree:
-        change = ResourceChange(key=f"trees/{TREE_NAME}", verb=Verb.DESTROY, note=f"remove {folder}/{TREE_NAME}")
+        change = ResourceChange(key=str(TREE_KEY), verb=Verb.DESTROY, note=f"remove {folder}/{TREE_NAME}")
         found.append(Item(dropped=f"{folder}/{TREE_NAME}", change=change))
     for name in unnamed_files(holding.marker, scene.files):
         change = ResourceChange(key=f"files/{name}", verb=Verb.DESTROY, note=f"remove {folder}/{name}")

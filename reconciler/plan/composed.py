@@ -8,18 +8,17 @@ from reconciler.model.compose import Project
 from reconciler.model.digest import fingerprint
 from reconciler.model.effect import PutMarker, RestartContainer, UpCompose
 from reconciler.model.names import SERVICES, DerivedName, composed_name
-from reconciler.model.observed import STOPPED_STATES
-from reconciler.model.plan import Await, FieldChange, ResourceChange, Verb
+from reconciler.model.plan import Await, ResourceChange, Verb
 from reconciler.model.resource import Compose, Tree
 from reconciler.model.rule import Remedy
 from reconciler.model.text import bind
 from reconciler.plan.assessment import Assessment, Item, Trouble
+from reconciler.plan.motion import compare_run
 from reconciler.plan.step_list import existing
 
 if TYPE_CHECKING:
     from reconciler.model.desired import SandboxDesired
     from reconciler.model.marker import Marker
-    from reconciler.plan.holdings import OwnedContainer
     from reconciler.plan.scene import Scene
     from reconciler.plan.step_list import StepList
     from reconciler.plan.steps import Work
@@ -73,18 +72,13 @@ def _assess_service(scene: Scene, name: str, *, is_once: bool) -> Item | Trouble
     live = owned.seen.live
     if live.state == "removing":
         return Trouble("BeingRemoved", f"{owned.seen.name} is being removed by Docker", "plan again in a moment")
-    if live.state == "paused":
-        return _moved(scene, name, owned, old="paused", remedy=Remedy.RESTART)
-    if live.state in STOPPED_STATES and not (is_once and live.state == "exited" and live.exit_code == 0):
-        old = live.state if live.state == "created" else f"{live.state} ({live.exit_code})"
-        return _moved(scene, name, owned, old=old, remedy=Remedy.START)
-    return None
-
-
-def _moved(scene: Scene, name: str, owned: OwnedContainer, *, old: str, remedy: Remedy) -> Item:
-    change: FieldChange = scene.drift(f"{SERVICES}.{name}.state", old=old, new="running", remedy=remedy)
-    verb = Verb.RESTART if remedy is Remedy.RESTART else Verb.START
-    return Item(owned=owned, change=ResourceChange(key=service_key(name), verb=verb, changes=(change,)))
+    if is_once and live.state == "exited" and live.exit_code == 0:
+        return None
+    moved = compare_run(scene, f"{SERVICES}.{name}", live)
+    if moved is None:
+        return None
+    verb = Verb.RESTART if moved.remedy is Remedy.RESTART else Verb.START
+    return Item(owned=owned, change=ResourceChange(key=service_key(name), verb=verb, changes=(moved,)))
 
 
 def project_of(work: Work, *, folder: str) -> Project:

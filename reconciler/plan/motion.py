@@ -25,15 +25,23 @@ def compare_state(scene: Scene, raw: Container, owned: OwnedContainer, support: 
         return scene.drift(path, old="(removed behind it)", new="connected", remedy=Remedy.REPLACE)
     if raw.run == "once":
         return _compare_end(scene, prefix, live)
+    halted = compare_run(scene, prefix, live)
+    if halted is not None:
+        return halted
+    stale = _unseen_mount(scene, raw, live.started_at, support)
+    if stale is not None:
+        path = f"{prefix}.mounts.{stale}"
+        return scene.drift(path, old="mounted before it changed", new="current", remedy=Remedy.RESTART)
+    return None
+
+
+def compare_run(scene: Scene, prefix: str, live: Live) -> FieldChange | None:
+    """Compare one that is to run; `prefix` names it, such as `containers.main`."""
     if live.state in STOPPED_STATES:
         old = live.state if live.state == "created" else f"{live.state} ({live.exit_code})"
         return scene.drift(f"{prefix}.state", old=old, new="running", remedy=Remedy.START)
     if live.state == "paused":
         return scene.drift(f"{prefix}.state", old="paused", new="running", remedy=Remedy.RESTART)
-    stale = _unseen_mount(scene, raw, live.started_at, support)
-    if stale is not None:
-        path = f"{prefix}.mounts.{stale}"
-        return scene.drift(path, old="mounted before it changed", new="current", remedy=Remedy.RESTART)
     return None
 
 

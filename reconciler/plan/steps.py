@@ -41,7 +41,7 @@ from reconciler.model.marker import Marker
 from reconciler.model.names import DerivedName, Key
 from reconciler.model.observed import HostView, ImageFact
 from reconciler.model.plan import Await, Note, Step, Verb
-from reconciler.model.resource import STAGED, TREE_NAME, Compose, Container, Directory, File, Network, Tree, Volume
+from reconciler.model.resource import STAGED, TREE_KEY, Compose, Container, Directory, File, Network, Tree, Volume
 from reconciler.model.rule import rules
 from reconciler.model.size import round_size
 from reconciler.model.text import bind, is_secret
@@ -52,8 +52,6 @@ from reconciler.plan.placed import unnamed_files
 from reconciler.plan.runs import arrival_hex, run_bindings
 from reconciler.plan.step_list import StepList, existing, remove_container
 from reconciler.plan.tags import moved_to
-
-_TREE_KEY = f"trees/{TREE_NAME}"
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +124,7 @@ def _marker_until_done(work: Work, assessment: Assessment) -> Marker:
     for item in assessment.items:
         if isinstance(item.resource, Tree):
             marker = msgspec.structs.replace(marker, tree="")
-        elif item.change.key == _TREE_KEY and before is not None:
+        elif item.change.key == str(TREE_KEY) and before is not None:
             marker = msgspec.structs.replace(marker, tree=before.tree)
     return marker
 
@@ -139,7 +137,7 @@ def _marker_with_files(work: Work) -> Marker:
 
 def _drop_leftovers(work: Work, items: list[Item], steps: StepList) -> None:
     """Remove the files and trees that no spec names any more, once nothing runs that was made with them."""
-    for path, is_tree in ((item.dropped, item.change.key == _TREE_KEY) for item in items if item.dropped):
+    for path, is_tree in ((item.dropped, item.change.key == str(TREE_KEY)) for item in items if item.dropped):
         effect = PlaceTree(path, work.base_dir, "") if is_tree else DropPath(path, work.base_dir)
         steps.effect(effect, f"remove {path}")
     if any(item.dropped for item in items):

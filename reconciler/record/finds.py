@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from reconciler.model import labels as label
 from reconciler.model.effect import DropPath
-from reconciler.model.legacy import LegacyName, aside_since, entry_of, legacy_uid, mounted_by, parts_of
+from reconciler.model.legacy import LegacyName, aside, aside_since, entry_of, legacy_uid, mounted_by, parts_of
 from reconciler.model.observed import STOPPED_STATES, HostView
 from reconciler.model.plan import Action, Apply
 from reconciler.model.removal import FindEvidence, FindPart, LookEvidence, RemovalRecord
@@ -87,4 +87,4 @@ def _faults_of_look(record: RemovalRecord, look: LookEvidence, find: FindEvidenc
 
 def _is_of(path: str, name: str) -> bool:
     since = aside_since(path)
-    return since is not None and path == f"{name}.tomb-{since}"
+    return since is not None and path == aside(name, since)

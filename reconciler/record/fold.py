@@ -79,11 +79,7 @@ def records_of(statuses: Statuses) -> Records:
     """Give what a plan needs of what was written."""
     return Records(
         sandboxes=tuple(record for name in sorted(statuses.sandboxes) for record in statuses.sandboxes[name].records),
-        ready={
-            name: status.ready_run
-            for name, status in sorted(statuses.sandboxes.items())
-            if status.ready is not None and status.ready.status == "True"
-        },
+        ready={name: status.ready_run for name, status in sorted(statuses.sandboxes.items()) if status.is_ready},
         hosts={name: status.record for name, status in sorted(statuses.hosts.items())},
         removals=() if statuses.fleet is None else statuses.fleet.removals,
     )

@@ -19,8 +19,7 @@ _LOAD, _MEMORY = "load_1", "memory_available_bytes"
 
 def canary_page(status: SandboxStatus, *, teardown: ProvisionDelta | None) -> Page:
     """Lay out one canary: whether it is ready, and what it told; `teardown` is what taking it away did."""
-    ready = status.ready
-    word = "ready" if ready is not None and ready.status == "True" else "not ready"
+    word = "ready" if status.is_ready else "not ready"
     page: Page = [line(Span(f"{shown(status.name)} on {shown(status.host)}: {word}", "heading"))]
     report = status.report
     if report is None:

@@ -186,7 +186,7 @@ def _seen(status: SandboxStatus | HostStatus, *, now: datetime) -> str:
 
 
 def _counts(sandboxes: list[SandboxStatus], hosts: list[HostStatus]) -> str:
-    ready = sum(1 for one in sandboxes if one.ready is not None and one.ready.status == "True")
+    ready = sum(1 for one in sandboxes if one.is_ready)
     synced = sum(1 for one in sandboxes if one.sync == "Synced")
     stale = sum(1 for one in sandboxes if one.stale)
     silent = sum(1 for one in hosts if one.stale)

@@ -32,6 +32,17 @@ def web_sandbox(driver: Driver, name: str, host: str, *, container: dict[str, An
     driver.declare_sandbox(name, **{"host": host, "observability": "off", "containers": {"main": main}, **spec})
 
 
+def settle_kept_and_orphan_lost(driver: Driver) -> None:
+    """Settle `kept` and `lost` on alpha; then no spec wants `lost` and no record knows it."""
+    for name in ("lost", "kept"):
+        driver.declare_sandbox(name, host="alpha", observability="off", containers={"main": IDLE})
+    settle(driver)
+    driver.drop("Sandbox", "lost")
+    for file in driver.status.rglob("*.json"):
+        file.unlink()
+    driver.run("apply", "kept", "--yes").expect(0)
+
+
 def settle_four_and_want_one(driver: Driver) -> None:
     """Settle `web-0` to `web-3` on alpha, and want the last alone: three of four are too many to go at once."""
     for number in range(4):

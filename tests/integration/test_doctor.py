@@ -152,8 +152,9 @@ async def test_an_engine_that_is_too_old_is_named(host: LabHost, tmp_path: Path)
         await writer.drain()
         writer.close()
 
+    here = {"address": "local", "docker_socket": str(tmp_path / "old.sock"), "base_dir": str(tmp_path / "base")}
     async with await asyncio.start_unix_server(answer, tmp_path / "old.sock"):
-        found = await failing(way_to(host, address="local", docker_socket=str(tmp_path / "old.sock")))
+        found = await failing(way_to(host, **here))
     assert (found.check, found.code) == ("docker version", "E_DOCKER_TOO_OLD")
     assert "1.40" in found.message
 

@@ -167,6 +167,22 @@ async def test_a_cut_while_placing_is_mended_by_the_next(bench: Bench) -> None:
     assert read_tree(bench.place, ()) == read_tree(bench.folder, ())
 
 
+async def test_placing_that_comes_to_nothing_leaves_nothing_of_its_own(bench: Bench) -> None:
+    """Another that should be locked out had the list a moment before."""
+    await bench.bring()
+    stage, place = bench.effects()
+    await bench.trees.stage(stage)
+    kept = bench.own / ".tree-source"
+    kept.unlink()
+    kept.mkdir()
+    refused = await bench.trees.place(place)
+    assert isinstance(refused, NotDone)
+    assert not [name for name in bench.leftovers() if name.startswith(".tree-source.")]
+    kept.rmdir()
+    assert await bench.bring() == Done()
+    assert bench.leftovers() == [".reconciler.json", ".tree-source", ".tree-source.digest"]
+
+
 async def test_a_folder_that_became_a_link_leads_nowhere(bench: Bench) -> None:
     await bench.bring()
     (bench.place / "deep/er/data").unlink()

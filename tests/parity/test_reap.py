@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.driver import Driver
-from tests.e2e.sights import IDLE, name_of, settle
+from tests.e2e.sights import IDLE, name_of, settle_kept_and_orphan_lost
 from tests.lab.host import LabHost
 
 pytestmark = pytest.mark.lab
@@ -15,13 +15,7 @@ pytestmark = pytest.mark.lab
 def orphaned(fleet: Driver, alpha: LabHost) -> Driver:
     """Give a fleet whose sandbox `lost` no spec wants and no record knows, beside a wanted one and a stranger's."""
     fleet.declare_fleet(limits={"removalsPerPlan": "100%"})
-    for name in ("lost", "kept"):
-        fleet.declare_sandbox(name, host="alpha", observability="off", containers={"main": IDLE})
-    settle(fleet)
-    fleet.drop("Sandbox", "lost")
-    for file in fleet.status.rglob("*.json"):
-        file.unlink()
-    fleet.run("apply", "kept", "--yes").expect(0)
+    settle_kept_and_orphan_lost(fleet)
     assert alpha.docker("inspect", name_of(fleet, "lost"))
     return fleet
 

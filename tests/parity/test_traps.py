@@ -18,7 +18,7 @@ import pytest
 
 from reconciler.errors import PlanStale
 from reconciler.model.labels import PREFIX
-from reconciler.model.legacy import LegacyName, parse_legacy
+from reconciler.model.legacy import parse_legacy
 from reconciler.model.names import sandbox_uid
 from reconciler.model.removal import RemovalRecord
 from reconciler.record.removals import faults_of
@@ -27,6 +27,8 @@ from tests.e2e.sights import name_of, settle
 from tests.lab.host import LabHost
 from tests.lab.missing import LabError
 from tests.parity.between import reap_between
+from tests.parity.trap_exchanges import Exchanges
+from tests.parity.trap_folders import set_in_base, set_names, set_plain, set_used
 from tests.parity.traps import Ground, Thing, orphan, remove, see
 
 pytestmark = pytest.mark.lab
@@ -295,187 +297,7 @@ def json_lines(fleet: Driver) -> str:
     return "".join(path.read_text() for path in (fleet.status / "passes").rglob("*") if path.is_file())
 
 
-def set_plain(ground: Ground, decoy: Path) -> None:
-    """Set folders by their kind, their age and their owner."""
-    root = ground.root
-    gone = ground.folder(root / "gone")
-    (root / "gone/way-out").symlink_to(decoy)
-    kept = root / "linked-file"
-    kept.write_text("linked")
-    os.link(kept, root / "gone/also")
-    ground.give(root / "gone")
-    ground.age(root / "gone")
-    ground.control("a folder that is named, old and at rest", gone, named=f"folder/{root}/gone")
-    ground.trap(
-        "38: the other name of a file with two, of which one goes",
-        Thing(kind="path", what=str(kept), host=ground.alpha),
-    )
-    ground.trap("39: a folder that is not named", ground.folder(root / "not-named"))
-    ground.trap("40: a folder whose name begins like a named one", ground.folder(root / "gone-too"))
-    ground.trap(
-        "41: a folder that another user owns", ground.folder(root / "theirs", ours=False), named=f"folder/{root}/theirs"
-    )
-    inner = ground.folder(root / "inner")
-    os.chown(root / "inner/deep", 0, 0)
-    ground.trap("42: a folder in which another user has one", inner, named=f"folder/{root}/inner")
-    ground.trap("43: a folder that is young", ground.folder(root / "young", old=False), named=f"folder/{root}/young")
-    deep = ground.folder(root / "worked-in")
-    (root / "worked-in/deep/precious").write_text("of today")
-    ground.trap("44: an old folder in which somebody has just written", deep, named=f"folder/{root}/worked-in")
-    ahead = ground.folder(root / "ahead")
-    ground.age(root / "ahead", days=-4)
-    ground.trap("45: a folder made by a clock that is a day ahead", ahead, named=f"folder/{root}/ahead")
-    (root / "link").symlink_to(decoy)
-    link = Thing(kind="path", what=str(root / "link"), host=ground.alpha)
-    ground.trap("46: a link to a folder", link, named=f"folder/{root}/link")
-    (root / "file").write_text("a file")
-    file = Thing(kind="path", what=str(root / "file"), host=ground.alpha)
-    ground.trap("47: a file", file, named=f"folder/{root}/file")
-
-
-def set_names(ground: Ground) -> None:
-    """Set folders by what they are called, and how they are named."""
-    root, alpha = ground.root, ground.alpha
-    ground.control("a folder whose name begins with a dash", ground.folder(root / "-rf"), named=f"folder/{root}/-rf")
-    ground.control("a folder whose name is a pattern", ground.folder(root / "star *"), named=f"folder/{root}/star *")
-    ground.trap("48: a folder that a pattern would name", ground.folder(root / "star x"))
-    quoted = "a'; rm -rf $(pwd) #"
-    ground.control("a folder whose name is a command", ground.folder(root / quoted), named=f"folder/{root}/{quoted}")
-    ground.trap(
-        "49: a folder named by a way around",
-        ground.folder(root / "around"),
-        named=f"folder/{root}/../{root.name}/around",
-    )
-    ground.trap(
-        "50: a folder named with a slash too many", ground.folder(root / "slash"), named=f"folder/{root}/slash/"
-    )
-    ground.trap("51: a folder in a folder", ground.folder(root / "nest"), named=f"folder/{root}/nest/deep")
-    ground.trap("52: a folder that is hidden", ground.folder(root / ".hidden"), named=f"folder/{root}/.hidden")
-    away = Thing(kind="path", what=str(alpha.home / ".ssh"), host=alpha)
-    Path(away.what).mkdir(exist_ok=True)
-    ground.trap("53: a folder outside of every legacy root", away, named=f"folder/{away.what}")
-
-
-def set_used(ground: Ground) -> list[str]:
-    """Set folders that somebody uses; give the processes that were started for that."""
-    root, alpha = ground.root, ground.alpha
-    stands = ground.folder(root / "stood-in")
-    ground.trap("54: a folder in which a process stands", stands, named=f"folder/{root}/stood-in")
-    holds = ground.folder(root / "held-open")
-    ground.trap("55: a folder with a file that a process has open", holds, named=f"folder/{root}/held-open")
-    script = 'cd "$1" && exec 8<"$2" && exec setpriv --reuid "$3" --regid "$4" --clear-groups sleep 600'
-    detached = f"sh -c '{script}' sh \"$@\" >/dev/null 2>&1 </dev/null & echo $!"
-    pids = [
-        alpha.run("sh", "-c", detached, "sh", folder, file, str(alpha.uid), str(alpha.record.gid)).strip()
-        for folder, file in ((f"{root}/stood-in/deep", "/dev/null"), ("/", f"{root}/held-open/deep/precious"))
-    ]
-    for number, (title, run) in enumerate({"a stopped container": False, "a running container": True}.items(), 56):
-        path = root / f"mounted-{number}"
-        folder = ground.folder(path)
-        bind = f"type=bind,source={path}/deep,target=/x"
-        user = ground.container("--name", f"{ground.fleet.fleet}-user-{number}", "--mount", bind, run=run)
-        ground.trap(f"{number}: a folder that {title} mounts from", folder, user, named=f"folder/{path}")
-    mounted = ground.folder(root / "mounted")
-    alpha.run("mount", "-t", "tmpfs", "none", f"{root}/mounted/deep")
-    ground.trap("58: a folder in which something is mounted", mounted, named=f"folder/{root}/mounted")
-    return pids
-
-
-def set_in_base(ground: Ground, base: Path) -> None:
-    """Set folders in our own base folder."""
-    kept = ground.folder_of("kept")
-    assert kept is not None
-    copy = base / "0123abcd"
-    copy.mkdir()
-    (copy / ".reconciler.json").write_bytes((kept / ".reconciler.json").read_bytes())
-    ground.give(copy)
-    ground.age(copy)
-    ground.trap(
-        "59: a copy of a sandbox's folder",
-        Thing(kind="path", what=str(copy), host=ground.alpha),
-        named=f"folder/{copy}",
-    )
-    ground.trap("60: the folder of a sandbox of ours", *ground.sandbox("kept"), named=f"folder/{kept}")
-    ground.control(
-        "a folder of nobody in our base folder", ground.folder(base / "left-behind"), named=f"folder/{base}/left-behind"
-    )
-
-
 # What happens between the last look and the removal ------------------------------------------------------------------
-
-
-class Exchanges:
-    """Exchange things just before an effect on them is sent, each once, and note what is not to be lost."""
-
-    def __init__(self, ground: Ground) -> None:
-        self.ground, self.e2e = ground, f"e2e-{ground.fleet.fleet}"
-        self.decoy = ground.folder(Path(f"{ground.root}-decoy"))
-        names = ("to-link", "to-other", "to-mounted", "to-used", "gone")
-        self.folders = {name: ground.folder(ground.root / name) for name in names}
-        self.project = ground.of_project(self.e2e, f"{self.e2e}-web-1")
-        self.other = ground.of_project(f"{self.e2e}-2", f"{self.e2e}-2-web-1")
-        self.ids = ground.fleet.containers(ground.alpha)
-        self.kept: dict[str, tuple[Thing, object]] = {}
-
-    @property
-    def named(self) -> tuple[LegacyName, ...]:
-        finds = [
-            *(f"folder/{one.what}" for one in self.folders.values()),
-            *(f"compose/{self.e2e}{end}" for end in ("", "-2")),
-        ]
-        return tuple(one for text in finds if (one := parse_legacy(f"alpha:{text}")) is not None)
-
-    def __call__(self, what: str) -> None:
-        name = Path(what).name
-        ways = {
-            "to-link": self.by_link,
-            "to-other": self.by_other,
-            "to-mounted": self.by_user,
-            "to-used": self.by_mount,
-            "recreated": self.by_namesake,
-            "new-owner": self.by_name,
-            self.e2e: self.by_start,
-            f"{self.e2e}-2": self.by_twin,
-        }
-        if name in ways and name not in self.kept:
-            thing = ways[name](Path(what.removeprefix("folder/")))
-            self.kept[name] = (thing, see(thing))
-
-    def by_link(self, path: Path) -> Thing:
-        away = path.rename(path.with_name("moved-1"))
-        path.symlink_to(self.decoy.what)
-        return Thing(kind="path", what=str(away), host=self.ground.alpha)
-
-    def by_other(self, path: Path) -> Thing:
-        path.rename(path.with_name("moved-2"))
-        return self.ground.folder(path)
-
-    def by_user(self, path: Path) -> Thing:
-        bind = f"type=bind,source={path},target=/x"
-        self.ground.trap("66: a container that has just mounted it", self.ground.container("--mount", bind))
-        return self.folders["to-mounted"]
-
-    def by_mount(self, path: Path) -> Thing:
-        self.ground.alpha.run("mount", "--bind", self.decoy.what, f"{path}/deep")
-        return self.folders["to-used"]
-
-    def by_namesake(self, _: Path) -> Thing:
-        ground, name = self.ground, name_of(self.ground.fleet, "recreated")
-        ground.alpha.engine("DELETE", f"/containers/{self.ids[name]}", force="true")
-        return make(ground, name, [])
-
-    def by_name(self, _: Path) -> Thing:
-        mine = self.ids[name_of(self.ground.fleet, "new-owner")]
-        self.ground.alpha.docker("rename", mine, f"mine-{self.ground.fleet.fleet}")
-        return Thing(kind="container", what=mine, host=self.ground.alpha)
-
-    def by_start(self, _: Path) -> Thing:
-        self.ground.alpha.docker("start", self.project.what)
-        return self.project
-
-    def by_twin(self, _: Path) -> Thing:
-        self.ground.alpha.engine("DELETE", f"/containers/{self.other.what}", force="true")
-        return self.ground.of_project(f"{self.e2e}-2", f"{self.e2e}-2-web-1")
 
 
 def test_traps_63_to_72_what_is_exchanged_at_the_last_moment(ground: Ground) -> None:

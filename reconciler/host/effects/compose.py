@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from reconciler.errors import ConnectFailed, HostError
 from reconciler.host.effects.supplies import pull_image
-from reconciler.host.files.change import find_spot, read_answer
+from reconciler.host.files.change import find_spot, read_answer, run_held, undone
+from reconciler.host.files.sources import REAL_HINT, ask_sources
 from reconciler.host.scripts import load_script
-from reconciler.host.shell import lock_lost, read_script
 from reconciler.model.compose import Model, Project, images_of, ours
 from reconciler.model.effect import Done, JudgeCompose, NotDone, Outcome, PullImage, Unknown, UpCompose
 from reconciler.model.judging import in_place, judge
@@ -61,13 +60,13 @@ class HostCompose:
     async def judge(self, effect: JudgeCompose) -> Outcome:
         """Resolve a staged file, keep what it came to, and see that the policy allows all that it asks for."""
         model = await self._model("compose_config", effect.file, effect.project)
-        return model if isinstance(model, NotDone | Unknown) else Done()
+        return model if isinstance(model, NotDone) else Done()
 
     async def bring_up(self, effect: UpCompose, engine: Engine) -> Outcome:
         """Judge again what was kept, pull what is missing, and let compose make what differs."""
         project = effect.project
         model = await self._model("compose_model", effect.file, project)
-        if isinstance(model, NotDone | Unknown):
+        if isinstance(model, NotDone):
             return model
         doubt = await self._doubt_sources(model, effect.file)
         if doubt is not None:
@@ -100,22 +99,18 @@ class HostCompose:
                 return NotDone("E_READBACK", f"compose brought up {service}, and {name} is not as it should be: {why}")
         return Done()
 
-    async def _model(self, script: str, file: str, project: Project) -> Model | NotDone | Unknown:
+    async def _model(self, script: str, file: str, project: Project) -> Model | NotDone:
         """Let a script print what a file came to, and judge that."""
         args = (*self._args(project), file)
         done = await self._run(script, args, deadline_s=_CONFIG_DEADLINE_S)
-        if isinstance(done, Unknown):
-            return NotDone("E_EXEC_LOST", done.why, transient=True)
-        if isinstance(done, NotDone):
-            return done
+        if isinstance(done, NotDone | Unknown):
+            return undone(done)
         lines = done.stdout.decode("utf-8", "replace").splitlines()
         if done.exit_status != 0 or lines[:1] not in _PRINTED or lines[-1:] != ["END"]:
             refused = _hinted(read_answer(done, host=self._shell.host, what=file))
-            return (
-                NotDone("E_EXEC_LOST", refused.why, transient=True)
-                if isinstance(refused, Unknown)
-                else _certain(refused)
-            )
+            if isinstance(refused, Done):
+                return NotDone("E_HOST_REPLY", "compose resolved nothing")
+            return undone(refused)
         try:
             model = msgspec.json.decode("\n".join(lines[1:-1]), type=dict[str, Any])
         except msgspec.DecodeError as error:
@@ -131,22 +126,19 @@ class HostCompose:
         return model
 
     async def _doubt_sources(self, model: Model, file: str) -> NotDone | None:
-        """Refuse a mount that is reached through a link: the policy judged its path, not where that leads."""
+        """Refuse a mount that is reached through a link: the policy judged its path, not where that leads.
+
+        Raises as `ask_sources`; nothing was sent.
+        """
         mounts = [mount for one in model["services"].values() for mount in one.get("volumes") or ()]
         sources = sorted({str(mount["source"]) for mount in mounts if mount.get("type") == "bind"})
         if not sources:
             return None
-        done = await read_script(
-            self._shell, load_script("sources"), args=tuple(sources), deadline_s=_CONFIG_DEADLINE_S
-        )
-        said = done.stdout.decode("utf-8", "replace").splitlines()
-        if done.exit_status != 0 or len(said) != len(sources) + 1 or said[-1] != "END":
-            return NotDone("E_HOST_REPLY", f"host {self._shell.host}: it did not say what the sources of mounts are")
-        wrong = next((source for source, word in zip(sources, said, strict=False) if word != "same"), None)
+        said = await ask_sources(self._shell, sources)
+        wrong = next((source for source, word in said.items() if word != "same"), None)
         if wrong is None:
             return None
-        hint = "a symbolic link is never followed: name the real path, which the Fleet's policy then judges"
-        return NotDone("E_POLICY_COMPOSE", f"{file}: {wrong} is a symbolic link, or cannot be looked at", hint)
+        return NotDone("E_POLICY_COMPOSE", f"{file}: {wrong} is a symbolic link, or cannot be looked at", REAL_HINT)
 
     def _args(self, project: Project) -> tuple[str, ...]:
         spot = find_spot(project.folder, root=project.base_dir)
@@ -156,25 +148,13 @@ class HostCompose:
     async def _run(
         self, script: str, args: tuple[str, ...], *, deadline_s: float, stdin: bytes = b""
     ) -> Completed | NotDone | Unknown:
-        if not self._is_held():
-            lost = lock_lost(self._shell.host)
-            return NotDone(lost.code, lost.message)
         shared = "" if script == "compose_model" else load_script("compose")
         text = load_script("anchor") + shared + load_script(script)
-        try:
-            return await self._shell.run(text, args=args, stdin=stdin, deadline_s=deadline_s)
-        except ConnectFailed as error:
-            return NotDone(error.code, error.message, error.hint, transient=error.transient)
-        except HostError as error:
-            return Unknown(error.message)
+        sending = self._shell.run(text, args=args, stdin=stdin, deadline_s=deadline_s)
+        return await run_held(sending, host=self._shell.host, is_held=self._is_held)
 
 
 def _hinted(outcome: Outcome) -> Outcome:
     if isinstance(outcome, NotDone) and outcome.hint is None:
         return msgspec.structs.replace(outcome, hint=_HINTS.get(outcome.code))
     return outcome
-
-
-def _certain(outcome: Outcome) -> NotDone:
-    """Give a refusal; a script that only resolves has no other end."""
-    return outcome if isinstance(outcome, NotDone) else NotDone("E_HOST_REPLY", "compose resolved nothing")

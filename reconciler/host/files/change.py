@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -49,7 +49,7 @@ _MODE = re.compile(r"[0-7]{3,4}", re.ASCII)
 _INODE = re.compile(r"\d{1,20}:\d{1,20}", re.ASCII)
 _UID = re.compile(r"[0-9a-f]{8}")
 _PATH_MAX = 4096
-_HINTS = {
+HINTS = {
     "E_BASE_DIR": "baseDir must be a folder of the SSH user alone, reached through no symbolic link",
     "E_PATH_LINK": "a symbolic link is never followed; remove it, or name the real path in the spec",
     "E_PATH_OWNER": "only its owner or root can change it; let the SSH user own it, or remove it there by hand",
@@ -151,7 +151,7 @@ class HostFiles:
         if not spot.name:
             return NotDone("E_PATH_OUTSIDE", f"{effect.path} is the root itself")
         if effect.inode is not None and not _INODE.fullmatch(effect.inode):
-            return NotDone("E_PATH_CHANGED", f"{effect.inode!r} is no device and inode", _HINTS["E_PATH_CHANGED"])
+            return NotDone("E_PATH_CHANGED", f"{effect.inode!r} is no device and inode", HINTS["E_PATH_CHANGED"])
         kind, legacy = self._kind(spot.root), effect.legacy
         if legacy is not None:
             kind = "legacy"
@@ -180,20 +180,34 @@ class HostFiles:
         deadline_s: float = FILES_DEADLINE_S,
         hand: Hand | None = None,
     ) -> Outcome:
-        if not self._is_held():
-            lost = lock_lost(self._shell.host)
-            return NotDone(lost.code, lost.message)
         text = load_script("anchor") + (load_script("users") if script == "drop" else "") + load_script(script)
-        try:
-            if hand is not None:
-                done = await hand.run(text, args=args, deadline_s=deadline_s, is_held=self._is_held)
-            else:
-                done = await self._shell.run(text, args=args, stdin=stdin, deadline_s=deadline_s)
-        except ConnectFailed as error:
-            return NotDone(error.code, error.message, error.hint, transient=error.transient)
-        except HostError as error:
-            return Unknown(error.message)
-        return read_answer(done, host=self._shell.host, what=what)
+        if hand is not None:
+            sending = hand.run(text, args=args, deadline_s=deadline_s, is_held=self._is_held)
+        else:
+            sending = self._shell.run(text, args=args, stdin=stdin, deadline_s=deadline_s)
+        done = await run_held(sending, host=self._shell.host, is_held=self._is_held)
+        return done if isinstance(done, NotDone | Unknown) else read_answer(done, host=self._shell.host, what=what)
+
+
+async def run_held(
+    sending: Coroutine[Any, Any, Completed], *, host: str, is_held: Callable[[], bool]
+) -> Completed | NotDone | Unknown:
+    """Send a script that changes something while the host's lock is ours, and tell how certain it is that it ran."""
+    if not is_held():
+        sending.close()
+        lost = lock_lost(host)
+        return NotDone(lost.code, lost.message)
+    try:
+        return await sending
+    except ConnectFailed as error:
+        return NotDone(error.code, error.message, error.hint, transient=error.transient)
+    except HostError as error:
+        return Unknown(error.message)
+
+
+def undone(outcome: NotDone | Unknown) -> NotDone:
+    """Say why a script that only prepares did not: nothing rests on it yet, so whether it ran does not matter."""
+    return NotDone("E_EXEC_LOST", outcome.why, transient=True) if isinstance(outcome, Unknown) else outcome
 
 
 def read_answer(done: Completed, *, host: str, what: str) -> Outcome:
@@ -209,7 +223,7 @@ def read_answer(done: Completed, *, host: str, what: str) -> Outcome:
         return Done(changed=rest not in {"same", "gone"}, warning=warning)
     code, _, why = rest.partition(" ")
     message = f"host {host}: {what}: {printable(why)}"
-    return NotDone(code, message, _HINTS.get(code), transient=code in _TRANSIENT)
+    return NotDone(code, message, HINTS.get(code), transient=code in _TRANSIENT)
 
 
 def is_own(spot: Spot, *, base_dir: str) -> bool:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _DEADLINE_S = 30.0
 _CODE = "E_POLICY_MOUNT"
-_REAL_HINT = "a symbolic link is never followed: name the real path, which the Fleet's policy then judges"
+REAL_HINT = "a symbolic link is never followed: name the real path, which the Fleet's policy then judges"
 _OURS_HINT = "mount a folder that holds nothing else, or use directories"
 _CLOSED_HINT = "let the SSH user enter the folders above it"
 
@@ -41,17 +41,25 @@ async def doubt_sources(shell: Shell, effect: CreateContainer, *, base_dir: str)
         exposed = exposed_by(source, base_dir=base_dir, uid=uid)
         if exposed is not None:
             return _refused(effect, source, exposed, _OURS_HINT)
-    script = load_script("sources")
-    done = await read_script(shell, script, args=tuple(sources), deadline_s=_DEADLINE_S)
-    said = done.stdout.decode("utf-8", "replace").splitlines()
-    if done.exit_status != 0 or len(said) != len(sources) + 1 or said[-1] != "END":
-        raise ReadFailed(f"host {shell.host}: it did not say what the sources of mounts are", code="E_HOST_REPLY")
-    for source, word in zip(sources, said, strict=False):
+    for source, word in (await ask_sources(shell, sources)).items():
         if word == "closed":
             return _refused(effect, source, "it cannot be looked at, so it may be a link to anything", _CLOSED_HINT)
         if word != "same":
-            return _refused(effect, source, f"by a symbolic link it means {word.removeprefix('else ')}", _REAL_HINT)
+            return _refused(effect, source, f"by a symbolic link it means {word.removeprefix('else ')}", REAL_HINT)
     return None
+
+
+async def ask_sources(shell: Shell, sources: list[str]) -> dict[str, str]:
+    """Ask what paths really are: `same`, `else PATH` behind a link, or `closed` to us.
+
+    Raises:
+        ReadFailed, ConnectFailed: the host did not say.
+    """
+    done = await read_script(shell, load_script("sources"), args=tuple(sources), deadline_s=_DEADLINE_S)
+    said = done.stdout.decode("utf-8", "replace").splitlines()
+    if done.exit_status != 0 or len(said) != len(sources) + 1 or said[-1] != "END":
+        raise ReadFailed(f"host {shell.host}: it did not say what the sources of mounts are", code="E_HOST_REPLY")
+    return dict(zip(sources, said, strict=False))
 
 
 def _refused(effect: CreateContainer, source: str, why: str, hint: str) -> NotDone:

@@ -17,17 +17,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.disk.tree import DIGEST_PREFIX, TreeArchive, TreeRead, TreeUnreadable, read_tree
-from reconciler.errors import ConnectFailed, HostError
-from reconciler.host.files.change import Spot, find_spot, read_answer
+from reconciler.errors import HostError
+from reconciler.host.files.change import HINTS, Spot, find_spot, read_answer, run_held, undone
 from reconciler.host.scripts import load_script
-from reconciler.host.shell import lock_lost
+from reconciler.host.shell import Completed, lock_lost
 from reconciler.model.effect import Done, NotDone, Outcome, PlaceTree, StageTree, Unknown
 from reconciler.model.size import round_size
 from reconciler.model.text import printable, tail_of
 
 if TYPE_CHECKING:
     from reconciler.host.interface import Progress
-    from reconciler.host.shell import Completed, Pipe, Shell
+    from reconciler.host.shell import Pipe, Shell
 
 TREE_DEADLINE_S = 1800.0
 """Sending a tree; a line that is dead is noticed long before."""
@@ -36,7 +36,6 @@ _CHECK_DEADLINE_S = 300.0
 _OPEN_DEADLINE_S = 30.0
 _TOLD_EVERY_BYTES = 4 * 1024**2
 _WORD_LIMIT_BYTES = 65536
-_DISK_HINT = "free space on the host; `reconcile inspect host` shows its disks"
 _BRIDGE = Path(__file__).with_name("bridge.py")
 
 
@@ -90,9 +89,7 @@ class HostTrees:
             return spot
         args = (*self._args(spot), _hex(effect.content) or "-")
         done = await self._ask("tree_place", args, deadline_s=TREE_DEADLINE_S)
-        return (
-            done if isinstance(done, NotDone | Unknown) else read_answer(done, host=self._shell.host, what=effect.path)
-        )
+        return done if isinstance(done, NotDone | Unknown) else self._read(done, what=effect.path)
 
     def _args(self, spot: Spot) -> tuple[str, ...]:
         return spot.root, spot.folders, "own" if spot.root == self._base_dir else "given", spot.name
@@ -133,13 +130,8 @@ class HostTrees:
             answer = await pipe.read_until(b"END\n", deadline_s=_CHECK_DEADLINE_S)
         finally:
             await pipe.close()
-        word, _, rest = answer.decode("utf-8", "replace").partition(" ")
-        if word == "done":
-            return None
-        code, _, why = rest.partition("\n")[0].partition(" ")
-        hint = _DISK_HINT if code == "E_HOST_DISK" else None
-        message = f"host {self._shell.host}: {effect.path}: {printable(why)}"
-        return NotDone(code, message, hint, transient=code == "E_HOST_DISK")
+        outcome = self._read(Completed(exit_status=0, stdout=answer, stderr=b""), what=effect.path)
+        return None if isinstance(outcome, Done) else undone(outcome)
 
     async def _send_by_rsync(self, program: str, effect: StageTree, spot: Spot, tree: TreeRead) -> NotDone | None:
         """Let rsync talk to its other end over the connection that we have; it never opens one of its own."""
@@ -171,7 +163,7 @@ class HostTrees:
         words = printable(tail_of(" ".join(said.decode("utf-8", "replace").split()), 300))
         if "No space left" in words or "quota exceeded" in words:
             why = f"host {self._shell.host}: {effect.path}: the disk of the host is full"
-            return NotDone("E_HOST_DISK", why, _DISK_HINT, transient=True)
+            return NotDone("E_HOST_DISK", why, HINTS["E_HOST_DISK"], transient=True)
         why = f"host {self._shell.host}: {effect.path}: rsync failed: {words or f'status {process.returncode}'}"
         hint = "is there room on the host? `reconcile inspect host` shows its disks"
         return NotDone("E_RSYNC", why, hint, transient=True)
@@ -221,25 +213,19 @@ class HostTrees:
     async def _run(self, script: str, args: tuple[str, ...], *, what: str, deadline_s: float) -> list[str] | Outcome:
         """Run a script that prepares; give the words after `done`, or why it is not done: nothing rests on it yet."""
         done = await self._ask(script, args, deadline_s=deadline_s)
-        if isinstance(done, Unknown):
-            return NotDone("E_EXEC_LOST", done.why, transient=True)
-        if isinstance(done, NotDone):
-            return done
-        outcome = read_answer(done, host=self._shell.host, what=what)
+        if isinstance(done, NotDone | Unknown):
+            return undone(done)
+        outcome = self._read(done, what=what)
         if not isinstance(outcome, Done):
             return outcome
         return done.stdout.decode("utf-8", "replace").split()[2:-1]
 
     async def _ask(self, script: str, args: tuple[str, ...], *, deadline_s: float) -> Completed | NotDone | Unknown:
-        if not self._is_held():
-            lost = lock_lost(self._shell.host)
-            return NotDone(lost.code, lost.message)
-        try:
-            return await self._shell.run(_text(script), args=args, deadline_s=deadline_s)
-        except ConnectFailed as error:
-            return NotDone(error.code, error.message, error.hint, transient=error.transient)
-        except HostError as error:
-            return Unknown(error.message)
+        sending = self._shell.run(_text(script), args=args, deadline_s=deadline_s)
+        return await run_held(sending, host=self._shell.host, is_held=self._is_held)
+
+    def _read(self, done: Completed, *, what: str) -> Outcome:
+        return read_answer(done, host=self._shell.host, what=what)
 
     def _tell(self, line: str) -> None:
         if self._progress is not None:

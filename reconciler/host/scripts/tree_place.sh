@@ -17,6 +17,10 @@ back() {
   at=$up
   cd -P "$up" 2>/dev/null && [ "$(pwd -P)" = "$up" ] || refuse E_PATH_LINK "$up was exchanged"
 }
+# What this made for its own use goes with it, also where another that should be locked out got in its way.
+tidy() {
+  rm -f "./$list.both" "./$list.gone" "./$list.said"
+}
 # Remove the files of the tree $2 that the list $1 names, and what folders are left empty by that. What is not as we
 # left it, as behind a link, is not ours.
 remove_listed() {
@@ -57,8 +61,8 @@ back
 rm -f "./$list.digest"
 # From here on both are known as ours, so that a cut forgets neither.
 [ -e "./$list" ] || : >"./$list"
-said=$(sort -u "./$list" "./$fresh.list" 2>&1 >"./$list.both") || failed "$said"
-said=$(mv -f "./$list.both" "./$list" 2>&1) || failed "$said"
+said=$(sort -u "./$list" "./$fresh.list" 2>&1 >"./$list.both") || { tidy; failed "$said"; }
+said=$(mv -f "./$list.both" "./$list" 2>&1) || { tidy; failed "$said"; }
 if [ ! -e "./$4" ]; then
   said=$(mkdir -m 755 "./$4" 2>&1) || failed "$said"
 fi
@@ -71,15 +75,16 @@ printf '%s\n' "$folders" | while IFS= read -r folder; do
   said=$(find "$up/$fresh/$folder" -mindepth 1 -maxdepth 1 ! -type d -exec sh -c 'mv -f "$@" ./' sh {} + 2>&1) &&
     [ -z "$said" ] || failed "$said"
   back
-done >"./$list.said" || refuse E_HOST_DISK "the disk of the host is full"
+done >"./$list.said" || { tidy; refuse E_HOST_DISK "the disk of the host is full"; }
 if [ -s "./$list.said" ]; then
   cat "./$list.said"
+  tidy
   exit 0
 fi
 grep -v -x -F -f "./$fresh.list" "./$list" >"./$list.gone" || [ "$?" -eq 1 ] ||
-  refuse E_HOST_DISK "the disk of the host is full"
+  { tidy; refuse E_HOST_DISK "the disk of the host is full"; }
 remove_listed "./$list.gone" "$4"
-rm -f "./$list.gone" "./$list.said"
+tidy
 said=$(mv -f "./$fresh.list" "./$list" 2>&1) || failed "$said"
 said=$(find "./$fresh" -depth -type d -exec rmdir {} + 2>&1) || failed "$said"
 printf '%s' "$5" >"./$list.digest" || refuse E_HOST_DISK "the disk of the host is full"

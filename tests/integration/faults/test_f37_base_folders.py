@@ -12,7 +12,7 @@ import pytest
 from reconciler.model.effect import Legacy, NotDone, Outcome
 from reconciler.model.legacy import parse_legacy
 from tests.e2e.driver import Driver
-from tests.e2e.sights import IDLE, settle
+from tests.e2e.sights import settle_kept_and_orphan_lost
 from tests.integration.rig import Rig
 from tests.lab.host import LabHost
 from tests.parity.between import reap_between
@@ -26,13 +26,7 @@ def ground(fleet: Driver, alpha: LabHost, beta: LabHost) -> Iterator[Ground]:
     root = alpha.home / f"old-{fleet.fleet}"
     limits = {"removalsPerPlan": "100%", "removalsPerDay": "100%"}
     fleet.declare_fleet(limits=limits, reap={"legacyRoots": [str(root)]})
-    for name in ("lost", "kept"):
-        fleet.declare_sandbox(name, host="alpha", observability="off", containers={"main": IDLE})
-    settle(fleet)
-    fleet.drop("Sandbox", "lost")
-    for file in fleet.status.rglob("*.json"):
-        file.unlink()
-    fleet.run("apply", "kept", "--yes").expect(0)
+    settle_kept_and_orphan_lost(fleet)
     found = Ground(fleet=fleet, alpha=alpha, beta=beta, root=root)
     root.mkdir()
     found.folder(root / "x")

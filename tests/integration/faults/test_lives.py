@@ -38,7 +38,7 @@ def test_f16_what_died_and_came_back_between_two_looks_ends_where_it_would_have(
     settle(fleet)
     main = name_of(fleet, "web")
     before = inspect(alpha, main)
-    alpha.docker("exec", main, "kill", "1")
+    alpha.docker("exec", "--detach", main, "kill", "1")
     until(lambda: inspect(alpha, main)["RestartCount"] == 1, what="Docker to start it again")
     until(lambda: inspect(alpha, main)["State"]["Running"], what="it to run")
     expect_settled(fleet)
@@ -69,7 +69,7 @@ def test_f16_a_crash_loop_that_begins_later_is_seen_by_its_count(fleet: Driver, 
     settle(fleet)
     main = name_of(fleet, "looper")
     alpha.docker("exec", main, "touch", "/data/broken")
-    alpha.docker("exec", main, "kill", "1")
+    alpha.docker("exec", "--detach", main, "kill", "1")
     until(lambda: inspect(alpha, main)["RestartCount"] >= CRASHES_MAX, what="a crash loop")
     assert fleet.run("apply", "--yes").exit != 0
     assert condition(fleet, "looper", "Ready") in ("False/CrashLoop", "False/ProbeFailed")

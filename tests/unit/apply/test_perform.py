@@ -1,7 +1,5 @@
 """Outcomes: what is tried again, for how long, and what happens when nobody answers."""
 
-from collections.abc import Callable
-
 import msgspec
 import pytest
 
@@ -9,159 +7,29 @@ from reconciler.errors import ReadFailed
 from reconciler.host.interface import Progress
 from reconciler.host.memory import faults as fault
 from reconciler.host.memory.faults import ByHand, EffectFault, LostReply, LostRequest, ReadFault, Refuse, Trouble
-from reconciler.host.memory.files import HOST_ID_NAME
 from reconciler.host.memory.host import MemoryHost
-from reconciler.host.memory.parts import Behaviour, Node
+from reconciler.host.memory.parts import Behaviour
 from reconciler.host.memory.world import World
-from reconciler.model.compose import ComposePolicy, Project
 from reconciler.model.effect import (
-    ConnectNetwork,
-    CreateNetwork,
-    CreateVolume,
     Done,
-    DropPath,
     Effect,
     Existing,
-    JudgeCompose,
     MakeDirectory,
     NotDone,
     Outcome,
-    PlaceTree,
-    PullImage,
     PutFile,
-    PutMarker,
-    RemoveContainer,
-    RemoveNetwork,
     RenameContainer,
-    RestartContainer,
-    StageTree,
     StartContainer,
     StopContainer,
-    UpCompose,
-    UpdateContainer,
 )
-from reconciler.model.observed import SeenContainer
 from reconciler.model.plan import Apply
 from reconciler.model.text import Late, Template
 from tests import builders as b
+from tests.unit.apply.kinds import EVERY_KIND, NAME, dropping, existing, put_there
 from tests.unit.apply.stage import Stage, acting, create, creating, ends, play, start
 
-NAME = b.docker_name()
-UID = b.a_sandbox().uid
 BUSY = NotDone("E_DOCKER_BUSY", "the engine is busy", transient=True)
 CUT = ReadFailed("the connection broke", code="E_DOCKER_CUT", transient=True)
-
-
-def _there(host: MemoryHost, *, running: bool = True) -> SeenContainer:
-    """Put the sandbox's container on the host, as an earlier pass made it."""
-    world = host.world
-    wanted = create(b.SANDBOX)
-    seen = world.make_container(NAME, wanted.container, labels=wanted.labels, image=world.images[b.IMAGE])
-    if running:
-        return world.start(seen.full_id)
-    world.start(seen.full_id)
-    return world.end(seen.full_id, exit_code=0)
-
-
-def _existing(seen: SeenContainer) -> Existing:
-    return Existing(full_id=seen.full_id, name=seen.name, uid=UID)
-
-
-def _on_running(build: Callable[[Existing], Effect]) -> Callable[[MemoryHost], Effect]:
-    return lambda host: build(_existing(_there(host)))
-
-
-def _on_stopped(build: Callable[[Existing], Effect]) -> Callable[[MemoryHost], Effect]:
-    return lambda host: build(_existing(_there(host, running=False)))
-
-
-def _connecting(host: MemoryHost) -> Effect:
-    host.world.add_network("sbx-lab.web-1.net", {})
-    return ConnectNetwork(_existing(_there(host)), "sbx-lab.web-1.net", ("main",))
-
-
-def _removing_network(host: MemoryHost) -> Effect:
-    labels = b.labels_for(kind="networks", resource="net")
-    return RemoveNetwork(host.world.add_network("sbx-lab.web-1.net", labels).id, "sbx-lab.web-1.net", UID)
-
-
-def _own_folder(host: MemoryHost) -> Node:
-    for path in ("/home/ops/.reconciler", b.BASE_DIR, f"{b.BASE_DIR}/{UID}"):
-        node = host.world.add_path(path, kind="directory")
-    host.world.add_path(f"{b.BASE_DIR}/{HOST_ID_NAME}", content=b"an id")
-    return node
-
-
-def _placing(host: MemoryHost) -> Effect:
-    _own_folder(host)
-    host.world.add_path(f"{b.BASE_DIR}/{UID}/.new-source", kind="directory")
-    host.world.add_path(f"{b.BASE_DIR}/{UID}/.new-source/.tree", content=b"tree1:ab")
-    return PlaceTree(f"{b.BASE_DIR}/{UID}/source", b.BASE_DIR, "tree1:ab")
-
-
-def _staging(host: MemoryHost) -> Effect:
-    _own_folder(host)
-    return StageTree(f"{b.BASE_DIR}/{UID}/source", b.BASE_DIR, "/here/app", (), "tree1:ab")
-
-
-def _composing(build: Callable[[str, Project], Effect]) -> Callable[[MemoryHost], Effect]:
-    def make(host: MemoryHost) -> Effect:
-        _own_folder(host)
-        folder = f"{b.BASE_DIR}/{UID}/source"
-        host.world.add_path(folder, kind="directory")
-        host.world.add_path(f"{b.BASE_DIR}/{UID}/.tree-model.json", content=b"compose.yaml")
-        project = Project(
-            fleet=b.FLEET,
-            sandbox="web-1",
-            origin="spec",
-            folder=folder,
-            services=("web",),
-            policy=ComposePolicy(),
-            base_dir=b.BASE_DIR,
-            docker_root="/var/lib/docker",
-        )
-        return build("compose.yaml", project)
-
-    return make
-
-
-def _dropping(host: MemoryHost) -> Effect:
-    node = _own_folder(host)
-    return DropPath(f"{b.BASE_DIR}/{UID}", b.BASE_DIR, inode=f"{node.device}:{node.inode}")
-
-
-def _putting(host: MemoryHost) -> Effect:
-    host.world.add_path("/srv/data", kind="directory")
-    return PutFile("/srv/data/one", "0640", "text", "/srv/data")
-
-
-def _pulling(host: MemoryHost) -> Effect:
-    host.world.add_image("other:1", pullable=True)
-    return PullImage("other:1")
-
-
-EVERY_KIND: dict[str, Callable[[MemoryHost], Effect]] = {
-    "make_directory": lambda _: MakeDirectory("/srv/data/new", "0750", "/srv/data"),
-    "put_file": _putting,
-    "stage_tree": _staging,
-    "place_tree": _placing,
-    "judge_compose": _composing(JudgeCompose),
-    "up_compose": _composing(UpCompose),
-    "put_marker": lambda _: PutMarker(b.BASE_DIR, b.a_marker()),
-    "drop_path": _dropping,
-    "pull_image": _pulling,
-    "create_volume": lambda _: CreateVolume("sbx-lab.web-1.data", b.labels_for(kind="volumes", resource="data")),
-    "create_network": lambda _: CreateNetwork("sbx-lab.web-1.net", b.labels_for(kind="networks", resource="net")),
-    "remove_network": _removing_network,
-    "create_container": lambda _: create(b.SANDBOX),
-    "connect_network": _connecting,
-    "start_container": _on_stopped(StartContainer),
-    "restart_container": _on_running(lambda target: RestartContainer(target, 10)),
-    "stop_container": _on_running(lambda target: StopContainer(target, 10)),
-    "update_container": _on_running(lambda target: UpdateContainer(target, "no", 10**9, 1 << 30, 99)),
-    "rename_container": _on_running(lambda target: RenameContainer(target, f"{NAME}.tomb-1")),
-    "remove_container": _on_stopped(RemoveContainer),
-}
 
 
 def test_every_kind_of_effect_has_its_case() -> None:
@@ -218,7 +86,7 @@ def test_a_removal_that_cannot_be_looked_at_afterwards_stays_unknown() -> None:
     async def scene() -> None:
         stage = Stage()
         host = stage.host("h1", EffectFault(trouble=LostRequest()), ByHand(change=close, nth=3))
-        passed = await stage.walk(acting(b.SANDBOX, Apply(_dropping(host))))
+        passed = await stage.walk(acting(b.SANDBOX, Apply(dropping(host))))
         assert ends(passed) == {"h1/web-1": "unknown"}
         assert "cannot be looked at" in passed.actions[0].message
 
@@ -261,7 +129,7 @@ def test_a_no_after_a_lost_reply_is_settled_by_looking_as_well() -> None:
     async def scene() -> None:
         stage = Stage()
         host = stage.host()
-        effect = RenameContainer(_existing(_there(host)), f"{NAME}.tomb-1")
+        effect = RenameContainer(existing(put_there(host)), f"{NAME}.tomb-1")
         lost = EffectFault(trouble=LostRequest())
         stage.hosts["h1"] = Forgetful("h1", host.world, lost, sleep=stage.clock.sleep)
         passed = await stage.walk(acting(b.SANDBOX, Apply(effect)))
