@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Final, TypeAlias
 
 import msgspec
 
 from reconciler.load.documents import HostDocument, RawDocument, SandboxDocument
 from reconciler.load.nodes import find
+from reconciler.load.partial import Path, follows, makes_vague
 from reconciler.load.text import shown
 from reconciler.model.names import sandbox_uid
 from reconciler.model.nearest import did_you_mean
@@ -20,6 +21,9 @@ from reconciler.spec.paths import lies_below
 # A connection through two others is the most that sshd's own limits and people's patience bear.
 MAX_JUMPS: Final = 1
 _HOSTS_SHOWN: Final = 5
+
+_Known: TypeAlias = tuple[dict[str, str], dict[tuple[object, ...], str], dict[tuple[object, ...], str]]
+"""Names of hosts by what no two of them share: their keys, their engines, their base folders."""
 
 
 def fleet_problems(fleets: int, first: RawDocument | None, folder: str) -> Iterator[Problem]:
@@ -46,39 +50,69 @@ def uid_problems(fleet: str, sandboxes: Mapping[str, RawDocument]) -> Iterator[P
 
 
 def host_problems(
-    hosts: Mapping[str, HostDocument], raw: Mapping[str, RawDocument], *, fleet: str
+    hosts: Mapping[str, HostDocument],
+    raw: Mapping[str, RawDocument],
+    missing: Callable[[str, str], bool],
+    *,
+    fleet: str,
+    holes: Mapping[tuple[str, str], Collection[Path]],
 ) -> Iterator[Problem]:
-    """Check each host's way in and its folders, and that no two are the same."""
-    keys: dict[str, str] = {}
-    engines: dict[tuple[object, ...], str] = {}
-    folders: dict[tuple[object, ...], str] = {}
+    """Check each host's way in and its folders, and that no two are the same.
+
+    `missing` says of a kind and a name whether there is surely no such document; `holes` are those of the resolver.
+    """
+    known: _Known = ({}, {}, {})
     for name, host in hosts.items():
         node = raw[name].node
+        faulty = holes.get(("Host", name), ())
 
         def at(*path: str, node: object = node) -> SourceRef:
             return find(node, ("spec", *path))  # type: ignore[arg-type]  # bound above
 
-        yield from _way_in(host, at)
-        yield from _jumps(name, hosts, raw, at)
-        yield from _storage(host, at, fleet=fleet)
-        ssh = host.spec.ssh
-        if ssh is not None and ssh.host_key is not None:
-            first = keys.setdefault(ssh.host_key, name)
-            if first != name:
-                message = f"host {first} pins the same key; two machines never have one key"
-                hint = "if this is one machine, keep one Host; if it was cloned, give it keys of its own"
-                place = at("ssh", "hostKey")
-                yield Problem("E_SSH_HOSTKEY_SHARED", place, message, field="spec.ssh.hostKey", hint=hint)
-        first = engines.setdefault(_engine(host), name)
+        own = (
+            *_way_in(host, at),
+            *_jumps(name, hosts, raw, missing, at),
+            *_storage(host, at, fleet=fleet),
+            *_alike(name, host, raw, known, at, fleet=fleet, vague=makes_vague(faulty)),
+        )
+        yield from (problem for problem in own if not follows(problem, faulty))
+
+
+def _alike(
+    name: str,
+    host: HostDocument,
+    raw: Mapping[str, RawDocument],
+    known: _Known,
+    at: Callable[..., SourceRef],
+    *,
+    fleet: str,
+    vague: bool,
+) -> Iterator[Problem]:
+    """Refuse a host that is the same machine as one of those that are known already, and make it known.
+
+    Of a `vague` one it is not known which machine and engine it is.
+    """
+    keys, engines, folders = known
+    ssh = host.spec.ssh
+    if ssh is not None and ssh.host_key is not None:
+        first = keys.setdefault(ssh.host_key, name)
         if first != name:
-            message = f"host {first} ({raw[first].at}) is the same Docker engine: one address, one port, one socket"
-            yield Problem("E_DUPLICATE", at("address"), message, field="spec.address", hint="keep one Host for it")
-            continue
-        first = folders.setdefault(_folder(host, fleet=fleet), name)
-        if first != name:
-            message = f"host {first} ({raw[first].at}) has another Docker socket and the same baseDir on one machine"
-            hint = "give the second engine a baseDir of its own"
-            yield Problem("E_DUPLICATE", at("baseDir"), message, field="spec.baseDir", hint=hint)
+            message = f"host {first} pins the same key; two machines never have one key"
+            hint = "if this is one machine, keep one Host; if it was cloned, give it keys of its own"
+            place = at("ssh", "hostKey")
+            yield Problem("E_SSH_HOSTKEY_SHARED", place, message, field="spec.ssh.hostKey", hint=hint)
+    if vague:
+        return
+    first = engines.setdefault(_engine(host), name)
+    if first != name:
+        message = f"host {first} ({raw[first].at}) is the same Docker engine: one address, one port, one socket"
+        yield Problem("E_DUPLICATE", at("address"), message, field="spec.address", hint="keep one Host for it")
+        return
+    first = folders.setdefault(_folder(host, fleet=fleet), name)
+    if first != name:
+        message = f"host {first} ({raw[first].at}) has another Docker socket and the same baseDir on one machine"
+        hint = "give the second engine a baseDir of its own"
+        yield Problem("E_DUPLICATE", at("baseDir"), message, field="spec.baseDir", hint=hint)
 
 
 def _engine(host: HostDocument) -> tuple[object, ...]:
@@ -137,7 +171,11 @@ def _way_in(host: HostDocument, at: Callable[..., SourceRef]) -> Iterator[Proble
 
 
 def _jumps(
-    name: str, hosts: Mapping[str, HostDocument], raw: Mapping[str, RawDocument], at: Callable[..., SourceRef]
+    name: str,
+    hosts: Mapping[str, HostDocument],
+    raw: Mapping[str, RawDocument],
+    missing: Callable[[str, str], bool],
+    at: Callable[..., SourceRef],
 ) -> Iterator[Problem]:
     way = [name]
     while True:
@@ -152,7 +190,7 @@ def _jumps(
                 yield Problem("E_JUMP_CYCLE", place, f"jumps go in a circle: {circle}", field="spec.ssh.jump")
             return
         if jump not in raw:
-            if len(way) == 1:
+            if len(way) == 1 and missing("Host", jump):
                 message = f"there is no host {shown(jump)} to jump through"
                 yield Problem("E_REF", place, message, field="spec.ssh.jump", hint=did_you_mean(jump, raw))
             return
@@ -168,12 +206,12 @@ def _jumps(
 
 
 def dependency_problems(
-    sandboxes: Mapping[str, SandboxDocument], known: Mapping[str, RawDocument]
+    sandboxes: Mapping[str, SandboxDocument], known: Mapping[str, RawDocument], missing: Callable[[str, str], bool]
 ) -> Iterator[Problem]:
     """Check that every sandbox that another depends on exists, and that no circle closes."""
     for sandbox in sandboxes.values():
         for index, other in enumerate(sandbox.spec.depends_on):
-            if other not in known:
+            if missing("Sandbox", other):
                 place = find(sandbox.tree, ("dependsOn", index))
                 message = f"there is no sandbox {shown(other)}"
                 yield Problem("E_REF", place, message, field="spec.dependsOn", hint=did_you_mean(other, known))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from reconciler.load.nodes import MapNode
     from reconciler.load.resolve import Resolver
     from reconciler.model.problem import Problem
+    from reconciler.model.source import SourceRef
 
 T = TypeVar("T")
 Tell: TypeAlias = Callable[[str, int, int], None]
@@ -107,14 +108,24 @@ def _documents(
     from reconciler.load.documents import Documents  # noqa: PLC0415
     from reconciler.load.resolve import Resolver  # noqa: PLC0415
 
-    problems = list(files.problems)
-    documents = _classified(files.files, memory, problems, tell)
-    resolver = Resolver(documents, _classified(profiles, memory, problems))
+    found = _Found()
+    found.add(files.files, memory, tell)
+    own = len(found.documents)
+    found.add(profiles, memory)
+    resolver = Resolver(
+        found.documents[:own],
+        found.documents[own:],
+        faults=found.faults,
+        unread=None if files.problems else found.unread,
+        is_whole=found.is_whole and not files.problems,
+    )
     # What could not be read, or has no name, may be the Fleet.
-    unread = bool(problems) or resolver.nameless
+    unread = bool(files.problems or found.problems) or resolver.nameless
     resolver.resolve(tell)
-    problems.extend(resolver.problems)
-    problems.extend(_crosschecked(resolver, str(folder), unread=unread, tell=tell))
+    more = [*resolver.problems, *_crosschecked(resolver, str(folder), unread=unread, tell=tell)]
+    # What follows from how something is written is no second problem.
+    more = [problem for problem in more if problem.at not in found.faults]
+    problems = [*files.problems, *found.problems, *more]
     if not problems:
         problems = list(_lost(resolver))
     if problems or resolver.fleet is None:
@@ -129,25 +140,41 @@ def _documents(
     )
 
 
-def _classified(
-    files: tuple[SpecFile, ...], memory: Cache, problems: list[Problem], tell: Tell = _nobody
-) -> list[RawDocument]:
-    from reconciler.load.headers import classified  # noqa: PLC0415 - imports the models
+class _Found:
+    """Hold what was read of all files: every document that can be checked, and what is wrong with any."""
 
-    found: list[RawDocument] = []
-    for number, file in enumerate(files):
-        tell("reading", number, len(files))
-        trees: tuple[MapNode, ...] | None = memory.trees(file.digest, file.name)
-        if trees is None:
-            from reconciler.load.read import read  # noqa: PLC0415 - a cache hit reads no YAML
+    def __init__(self) -> None:
+        self.documents: list[RawDocument] = []
+        self.problems: list[Problem] = []
+        self.faults: set[SourceRef] = set()
+        self.unread: set[str] = set()
+        self.is_whole = True
 
-            result = read(file.data, file.name)
-            trees = result.documents
-            problems.extend(result.problems)
-            if not result.problems:
-                memory.keep_trees(file.digest, trees)
-        found.extend(classified(trees, problems))
-    return found
+    def add(self, files: tuple[SpecFile, ...], memory: Cache, tell: Tell = _nobody) -> None:
+        """Read files, by their contents if these are known."""
+        from reconciler.load.headers import classified, names_in  # noqa: PLC0415 - imports the models
+
+        for number, file in enumerate(files):
+            tell("reading", number, len(files))
+            before = len(self.problems)
+            faults: frozenset[SourceRef] = frozenset()
+            trees: tuple[MapNode, ...] | None = memory.trees(file.digest, file.name)
+            if trees is None:
+                from reconciler.load.read import read  # noqa: PLC0415 - a cache hit reads no YAML
+
+                result = read(file.data, file.name)
+                trees, faults = result.trees, result.faults
+                self.is_whole = self.is_whole and result.is_whole
+                self.problems.extend(result.problems)
+                self.faults.update(faults)
+                if not result.problems:
+                    memory.keep_trees(file.digest, trees)
+            unclassified: list[Problem] = []
+            self.documents.extend(classified(trees, unclassified, faults))
+            self.problems.extend(problem for problem in unclassified if problem.at not in faults)
+            self.is_whole = self.is_whole and not unclassified
+            if len(self.problems) > before:
+                self.unread.update(names_in(file.data))
 
 
 def _crosschecked(resolver: Resolver, folder: str, *, unread: bool, tell: Tell) -> list[Problem]:
@@ -159,6 +186,7 @@ def _crosschecked(resolver: Resolver, folder: str, *, unread: bool, tell: Tell) 
     )
     from reconciler.load.literals import literal_problems  # noqa: PLC0415 - same
     from reconciler.load.notyet import not_yet  # noqa: PLC0415 - same
+    from reconciler.load.partial import follows  # noqa: PLC0415 - same
     from reconciler.load.path_checks import shared_path_problems  # noqa: PLC0415 - same
     from reconciler.load.sandbox_checks import port_problems, sandbox_problems  # noqa: PLC0415 - same
 
@@ -167,27 +195,39 @@ def _crosschecked(resolver: Resolver, folder: str, *, unread: bool, tell: Tell) 
     if fleets or not unread:
         problems.extend(fleet_problems(len(fleets), fleets[-1] if fleets else None, folder))
     fleet = fleets[0].name if fleets else ""
-    problems.extend(host_problems(resolver.hosts, resolver.of_kind("Host"), fleet=fleet))
+    raw_hosts, holes = resolver.of_kind("Host"), resolver.holes
+    known = {**resolver.hosts, **resolver.faulty_hosts}
+    hosts = {name: known[name] for name in raw_hosts if name in known}
+    problems.extend(host_problems(hosts, raw_hosts, resolver.missing, fleet=fleet, holes=holes))
     problems.extend(uid_problems(fleet, resolver.of_kind("Sandbox")))
     for number, sandbox in enumerate(resolver.sandboxes.values()):
         tell("checking", number, len(resolver.sandboxes))
-        problems.extend(sandbox_problems(sandbox, resolver.hosts, resolver.fleet))
+        faulty = holes.get(("Sandbox", sandbox.name), ())
+        # Without its profile, or in a spec of which a part is not known at all, a sandbox is something else.
+        if not {(), ("profile",)}.intersection(faulty):
+            own = sandbox_problems(sandbox, resolver.hosts, resolver.fleet)
+            problems.extend(problem for problem in own if not follows(problem, faulty))
         problems.extend(literal_problems(sandbox))
-    problems.extend(port_problems(list(resolver.sandboxes.values())))
-    problems.extend(shared_path_problems(resolver.sandboxes.values()))
-    problems.extend(dependency_problems(resolver.sandboxes, resolver.of_kind("Sandbox")))
+    placed = [sandbox for sandbox in resolver.sandboxes.values() if sandbox.host in raw_hosts]
+    problems.extend(port_problems(placed))
+    problems.extend(shared_path_problems(placed))
+    problems.extend(dependency_problems(resolver.sandboxes, resolver.of_kind("Sandbox"), resolver.missing))
     fleet_raw = fleets[0] if fleets else None
     problems.extend(not_yet(resolver.fleet, fleet_raw, resolver.sandboxes, resolver.of_kind("Job")))
+    if holes:
+        # What was put in the place of a refused value is not complained of.
+        told = {problem.at for problem in resolver.problems}
+        problems = [problem for problem in problems if problem.at not in told]
     return problems
 
 
 def _lost(resolver: Resolver) -> Iterator[Problem]:
-    """Refuse a load that lost an object without a word: what is not desired any more is destroyed."""
+    """Refuse a load that lost an object or a part of one without a word: what is not desired any more is destroyed."""
     from reconciler.model.problem import Problem  # noqa: PLC0415 - only its type is needed elsewhere
 
     for kind, kept in (("Sandbox", resolver.sandboxes), ("Host", resolver.hosts)):
         for name, raw in resolver.of_kind(kind).items():
-            if name not in kept:
+            if name not in kept or (kind, name) in resolver.holes:
                 message = f"{kind} {shown(name)} was lost while the specs were read, which is a bug"
                 yield Problem("E_INTERNAL", raw.at, message, field="metadata.name", hint="report it with this document")
 

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Sequence
+from typing import Final
 
 from reconciler.load.documents import RawDocument
 from reconciler.load.nodes import MapNode, find
 from reconciler.load.text import shown
 from reconciler.model.nearest import did_you_mean
 from reconciler.model.problem import Problem
+from reconciler.model.source import SourceRef
 from reconciler.spec.kinds import API_VERSIONS, KINDS
 from reconciler.spec.scalar import Scalar
 
+_NAME: Final = re.compile(r"""\bname["']?\s*:\s*["']?([^\s"',}]+)""")
 
-def classified(trees: Iterable[MapNode], problems: list[Problem]) -> list[RawDocument]:
-    """Give the documents of one file by kind; those without a known kind and version become problems."""
+
+def names_in(data: bytes) -> frozenset[str]:
+    """Give all that may be the name of a document in a file, of which not every document could be read."""
+    # In UTF-16, every other byte is 0.
+    return frozenset(_NAME.findall(data.replace(b"\0", b"").decode("utf-8", "replace")))
+
+
+def classified(
+    trees: Sequence[MapNode], problems: list[Problem], faults: Collection[SourceRef] = ()
+) -> list[RawDocument]:
+    """Give the documents of one file by kind; those without a known kind and version become problems.
+
+    `faults` are the places in this file where something is wrong with how it is written.
+    """
     found = []
     for number, tree in enumerate(trees, start=1):
         kind = _text(tree, "kind")
         version = _text(tree, "apiVersion")
         at = find(tree, ("kind",))
+        last = trees[number].at.line if number < len(trees) else None
+        has_faults = any(tree.at.line <= at.line and (last is None or at.line < last) for at in faults)
+        if kind is None and version is None and has_faults:
+            continue  # a template, or something else that is not for us, which is told already
         if kind is None:
             message = f"document {number} of this file has no kind"
             other = next((key for key in tree.entries if key != "kind" and key.lower() == "kind"), None)

@@ -41,8 +41,8 @@ class InputSchema:
         self.node = node if isinstance(node, MapNode) else MapNode({}, at)
         self.problems: list[Problem] = []
         self._schema: dict[str, Any] = _json(self.node, {}, self.problems, _FIELD)
-        if not self.problems:
-            self.problems.extend(self._faults())
+        told = {problem.at for problem in self.problems}
+        self.problems.extend([problem for problem in self._faults() if problem.at not in told])
 
     @property
     def properties(self) -> dict[str, Any]:
@@ -70,10 +70,15 @@ class InputSchema:
         if self.problems:
             return nodes
         self._undeclared(tree, problems)
-        before = len(problems)
-        data = {name: _json(node, self.properties.get(name), problems, (*_FIELD, name)) for name, node in nodes.items()}
-        if len(problems) > before:
-            return nodes
+        data: dict[str, Any] = {}
+        refused = False
+        for name, node in nodes.items():
+            before = len(problems)
+            value = _json(node, self.properties.get(name), problems, (*_FIELD, name))
+            if len(problems) == before:
+                data[name] = value
+            else:
+                refused = True
         try:
             errors = list(self._check(data))
         except (_Endless, RecursionError):
@@ -82,6 +87,8 @@ class InputSchema:
             return nodes
         for error in sorted(errors, key=lambda error: [str(part) for part in error.absolute_path]):
             path = tuple(error.absolute_path)
+            if refused and not path:
+                continue  # it may be about an input that was refused already
             place = find(nodes[str(path[0])], path[1:]) if path else at
             rule = find(self.node, tuple(error.absolute_schema_path))
             problems.append(_input_problem(error, path, place, rule=rule))

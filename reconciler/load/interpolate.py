@@ -93,7 +93,7 @@ def _fill(name: str | None, scope: Scope, complain: Callable[[str, str | None], 
         return ""
     if name.startswith(SECRET_PREFIX) and scope.secrets is not None:
         secret = name.removeprefix(SECRET_PREFIX)
-        if secret not in scope.secrets:
+        if secret not in scope.secrets and SECRET_PREFIX not in scope.open_prefixes:
             complain(f"no secret {shown(secret)} is declared", "declare it in the Fleet: spec.secrets")
         return late_marker(name)
     if name in scope.late:

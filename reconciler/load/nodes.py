@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TypeAlias
+from collections.abc import Collection, Iterator
+from typing import Final, TypeAlias
 
 import msgspec
 
 from reconciler.model.source import SourceRef
 from reconciler.spec.scalar import Scalar
+
+UNKNOWN: Final = "unknown"
+"""Stands for a value that cannot be told: what is wrong with it is a problem already."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -104,6 +107,21 @@ def find_key(node: Node, path: tuple[str | int, ...]) -> SourceRef:
     return last.at if last is not None else find(node, path[-1:])
 
 
+def faulty_paths(node: Node, faults: Collection[SourceRef], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the paths of what stands at one of `faults`; a list is told of as a whole."""
+    if isinstance(node, Scalar):
+        if node.at in faults:
+            yield path
+    elif isinstance(node, ListNode):
+        if any(True for item in node.items for _ in faulty_paths(item, faults)):
+            yield path
+    else:
+        for key, entry in node.entries.items():
+            if entry.at in faults:
+                yield (*path, key)
+            yield from faulty_paths(entry.value, faults, (*path, key))
+
+
 def walk(node: Node, prefix: str = "") -> Iterator[tuple[str, SourceRef]]:
     """Yield every dotted field below `node` with its place, outer fields first."""
     if isinstance(node, MapNode):
@@ -116,3 +134,43 @@ def walk(node: Node, prefix: str = "") -> Iterator[tuple[str, SourceRef]]:
             field = f"{prefix}[{index}]"
             yield field, item.at
             yield from walk(item, field)
+
+
+def text_under(node: MapNode, key: str) -> str:
+    """Give a text as written; empty where there is none."""
+    value = node.get(key)
+    return value.text if isinstance(value, Scalar) and not is_null(value) else ""
+
+
+def child(node: Node, *path: str) -> Node | None:
+    """Give what stands at a path of keys; None where nothing does."""
+    found: Node | None = node
+    for part in path:
+        found = found.get(part) if isinstance(found, MapNode) else None
+    return found
+
+
+def without(node: MapNode, key: str) -> MapNode:
+    """Give a mapping without one of its keys."""
+    return MapNode({name: entry for name, entry in node.entries.items() if name != key}, node.at)
+
+
+def without_spec(node: MapNode) -> MapNode:
+    """Give the document with an empty spec, to check the rest of it."""
+    entries = {name: entry for name, entry in node.entries.items() if name != "spec"}
+    return MapNode(entries | {"spec": Entry("spec", node.at, MapNode({}, node.at))}, node.at)
+
+
+def mentions(node: Node, text: str) -> bool:
+    """Tell whether a scalar anywhere below `node` has this text in it."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Scalar):
+            if text in node.text:
+                return True
+        elif isinstance(node, ListNode):
+            waiting += node.items
+        else:
+            waiting += (entry.value for entry in node.entries.values())
+    return False

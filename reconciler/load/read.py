@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from reconciler.load.events import MAX_DEPTH, Doubt, events, quick_events
-from reconciler.load.nodes import Entry, ListNode, MapNode, Node
+from reconciler.load.nodes import UNKNOWN, Entry, ListNode, MapNode, Node
+from reconciler.load.overlay import overlay
 from reconciler.load.text import checked_text, shown, unreadable_character
 from reconciler.model.problem import Problem
 from reconciler.model.source import SourceRef
@@ -34,10 +35,21 @@ _NEXT_DOCUMENT: Final = re.compile(r"^---(?=[ \t\r\n]|$)", re.MULTILINE)
 
 
 class ReadFile(msgspec.Struct, frozen=True):
-    """Hold what one file said: its documents that could be read, and what is wrong with the rest."""
+    """Hold what one file said.
+
+    Attributes:
+        documents: those that can be relied on: nothing is wrong with how they are written.
+        problems: what is wrong with how the others are written.
+        trees: every document that could be parsed, in order, for checks alone: what is wrong is left out of it.
+        faults: where something is wrong with such a tree. What is found there follows from that.
+        is_whole: no document is missing in `trees`.
+    """
 
     documents: tuple[MapNode, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[Problem, ...] = ()
+    trees: tuple[MapNode, ...] = ()
+    faults: frozenset[SourceRef] = frozenset()
+    is_whole: bool = True
 
 
 class _Stop(Exception):
@@ -52,9 +64,9 @@ def read(data: bytes, file: str) -> ReadFile:
     """
     text = checked_text(data, file)
     if isinstance(text, tuple):
-        return ReadFile((), text)
+        return ReadFile((), text, is_whole=False)
     documents = read_quickly(text, file)
-    return ReadFile(documents, ()) if documents else read_slowly(text, file)
+    return ReadFile(documents, trees=documents) if documents else read_slowly(text, file)
 
 
 def read_quickly(text: str, file: str) -> tuple[MapNode, ...]:
@@ -71,7 +83,13 @@ def read_slowly(text: str, file: str) -> ReadFile:
     """Read a text by ruamel's own parser, which alone tells what is wrong."""
     reader = _Reader(file)
     reader.read(text)
-    return ReadFile(tuple(reader.documents), tuple(reader.problems[:MAX_PROBLEMS]))
+    problems = reader.problems[:MAX_PROBLEMS]
+    if len(reader.problems) > MAX_PROBLEMS:
+        message = f"more than {MAX_PROBLEMS} problems are in this file; from here on it was not read"
+        at = reader.problems[MAX_PROBLEMS].at
+        problems.append(Problem("E_SPEC_PROBLEMS", at, message, hint="correct the others, and validate again"))
+    faults, is_whole = frozenset(reader.faults), reader.is_whole
+    return ReadFile(tuple(reader.documents), tuple(problems), tuple(reader.trees), faults, is_whole)
 
 
 class _Reader:
@@ -80,7 +98,10 @@ class _Reader:
     def __init__(self, file: str) -> None:
         self.file = file
         self.documents: list[MapNode] = []
+        self.trees: list[MapNode] = []
         self.problems: list[Problem] = []
+        self.faults: set[SourceRef] = set()
+        self.is_whole = True
         self.line_offset = 0
         self.empty_documents = 0
 
@@ -100,10 +121,11 @@ class _Reader:
                 self.problem("E_YAML_SYNTAX", SourceRef(self.file, 0, 0), f"not YAML: {shown(str(error))}")
             else:
                 break
+            self.is_whole = False
             # Go on after the document that failed. A "---" at the margin always begins a document.
             reached = self._offset(text, self.problems[-1].at.line)
             following = _NEXT_DOCUMENT.search(text, max(reached, start + 1))
-            if following is None or len(self.problems) >= MAX_PROBLEMS:
+            if following is None or len(self.problems) > MAX_PROBLEMS:
                 break
             start = following.start()
         if not self.documents and not self.problems:
@@ -112,6 +134,7 @@ class _Reader:
 
     def problem(self, code: str, at: SourceRef, message: str, hint: str | None = None) -> None:
         self.problems.append(Problem(code, at, message, hint=hint))
+        self.faults.add(at)
 
     def stream(self, events: Iterator[Any]) -> None:
         """Build every document of one parser's events."""
@@ -123,12 +146,15 @@ class _Reader:
                     self.problem("E_YAML_DIRECTIVE", self.at(event), "YAML directives are not used here", hint)
                 before = len(self.problems)
                 node = _Builder(self, events).document()
-                if len(self.problems) == before:
-                    self._keep(node)
+                self._keep(node, flawless=len(self.problems) == before)
 
-    def _keep(self, node: Node) -> None:
+    def _keep(self, node: Node, *, flawless: bool) -> None:
         if isinstance(node, MapNode):
-            self.documents.append(node)
+            self.trees.append(node)
+            if flawless:
+                self.documents.append(node)
+        elif node.at in self.faults:
+            pass  # it may be anything
         elif isinstance(node, Scalar) and node.plain and not node.text:
             self.empty_documents += 1
         else:
@@ -184,9 +210,14 @@ class _Builder:
         self.events = events
         self.nodes = 0
         self.depth = 0
+        # What is merged into these is not known, and so not what they lack.
+        self.incomplete: list[MapNode] = []
 
     def document(self) -> Node:
-        return self._node(next(self.events))
+        node = self._node(next(self.events))
+        if self.incomplete and node is self.incomplete[-1]:
+            self.reader.faults.add(node.at)
+        return node
 
     def _node(self, event: Any, *, merged: bool = False) -> Node:
         at = self.reader.at(event)
@@ -203,7 +234,7 @@ class _Builder:
             self.reader.problem("E_YAML_ALIAS", at, message, "write the value out, or share it through a Profile")
         if name == "AliasEvent":
             self._enough()
-            return Scalar("", plain=True, at=at)
+            return Scalar(UNKNOWN, plain=False, at=at)
         if event.tag is not None:
             message = f"YAML tags are not used here ({shown(event.tag, 40)})"
             self.reader.problem("E_YAML_TAG", at, message, "remove the tag; the field decides the type")
@@ -223,7 +254,7 @@ class _Builder:
         if len(text) > MAX_SCALAR_CHARS:
             message = f"this value has {len(text)} characters; {MAX_SCALAR_CHARS} are the limit"
             self.reader.problem("E_YAML_SCALAR", at, message)
-            return Scalar("", plain=False, at=at)
+            return Scalar(UNKNOWN, plain=False, at=at)
         if not text.isascii() or "\0" in text:
             bad = unreadable_character(text)
             if bad is not None:
@@ -231,6 +262,7 @@ class _Builder:
         if _CREDENTIAL.search(text):
             hint = 'keep it in a file, declare that in the Fleet (spec.secrets), and write "${secret:NAME}"'
             self.reader.problem("E_SECRET_LITERAL", at, "this is a private key or an access key, written out", hint)
+            return Scalar(UNKNOWN, plain=False, at=at)  # no later message can show it
         return Scalar(text, plain=event.style in (None, ""), at=at)
 
     def _list(self, at: SourceRef) -> ListNode:
@@ -243,7 +275,8 @@ class _Builder:
 
     def _map(self, at: SourceRef) -> MapNode:
         entries: dict[str, Entry] = {}
-        seen: dict[str, SourceRef] = {}
+        seen: dict[str, Entry] = {}
+        has_merge = False
         for event in self.events:
             if type(event).__name__ == "MappingEndEvent":
                 break
@@ -252,18 +285,27 @@ class _Builder:
             if is_merge:
                 hint = "use a Profile, or `extends` of one"
                 self.reader.problem("E_YAML_MERGE", key.at, "YAML merge keys are not used here", hint)
+                has_merge = True
             value = self._node(next(self.events), merged=is_merge)
             text = None if is_merge else self._key(key)
             if text is None:
                 continue
+            if self.incomplete and value is self.incomplete[-1]:
+                self.reader.faults.add(key.at)
             same = text if text.isascii() else unicodedata.normalize("NFKC", text)
             if same in seen:
-                message = f"the key {shown(text)} is here twice; the first is on line {seen[same].line}"
+                first = seen[same]
+                message = f"the key {shown(text)} is here twice; the first is on line {first.at.line}"
                 self.reader.problem("E_YAML_DUPKEY", key.at, message, "keep one of them")
+                self.reader.faults.add(first.at)
+                # Whatever both hold is checked; of two single values, the first.
+                entries[first.key] = Entry(first.key, first.at, overlay(value, first.value))
                 continue
-            seen[same] = key.at
-            entries[text] = Entry(text, key.at, value)
-        return MapNode(entries, at)
+            seen[same] = entries[text] = Entry(text, key.at, value)
+        node = MapNode(entries, at)
+        if has_merge:
+            self.incomplete.append(node)
+        return node
 
     def _key(self, key: Node) -> str | None:
         if not isinstance(key, Scalar):
@@ -275,9 +317,8 @@ class _Builder:
             if reading is not None:
                 message = f"the key {shown(key.text)} would be read as {reading}; a key is text"
                 self.reader.problem("E_YAML_KEY", key.at, message, f"write {quoted(shown(key.text))}")
-                return None
         return key.text
 
     def _enough(self) -> None:
-        if len(self.reader.problems) >= MAX_PROBLEMS:
+        if len(self.reader.problems) > MAX_PROBLEMS:
             raise _Stop

@@ -181,7 +181,8 @@ class SandboxCheck:
         return f" ({self.fleet_at.file}:{self.fleet_at.line})" if self.fleet_at is not None else ""
 
     def _paths(self) -> Iterator[Problem]:
-        mounts = self.fleet.policy.mounts if self.fleet_at is not None else None
+        # A host that is not known may have what is mounted as a storage root.
+        mounts = self.fleet.policy.mounts if self.fleet_at is not None and self.host is not None else None
         place = self._fleet_place()
         return PathCheck(self.sandbox, self.host, fleet=self.fleet_name, mounts=mounts, fleet_place=place).problems()
 

@@ -173,6 +173,7 @@ DENIED: dict[str, tuple[dict[str, Any], str]] = {
     "all-of-ours": ({"volumes": ["../..:/m"]}, "holds the markers and folders of all sandboxes"),
     "host-network": ({"network_mode": "host"}, "the Fleet's policy denies the host's network"),
     "host-pid": ({"pid": "host"}, "pid: nothing judges this key"),
+    "host-users": ({"userns_mode": "host"}, "userns_mode: nothing judges this key"),
     "capability": ({"cap_add": ["SYS_ADMIN"]}, "the Fleet's policy denies SYS_ADMIN"),
     "device": ({"devices": ["/dev/kmsg:/dev/kmsg"]}, "the Fleet's policy denies /dev/kmsg"),
     "security": ({"security_opt": ["seccomp:unconfined"]}, "security_opt: nothing judges this key"),
@@ -187,7 +188,7 @@ DENIED: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-def test_what_the_policy_denies_replaces_nothing(fleet: Driver, composing: LabHost) -> None:
+def test_42_what_the_policy_denies_in_a_compose_file_replaces_nothing(fleet: Driver, composing: LabHost) -> None:
     fleet.declare_fleet(policy={"images": ["lab/*"]})
     write(fleet, {"web": IDLE})
     declare(fleet)
