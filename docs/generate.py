@@ -6,6 +6,7 @@ Run `python docs/generate.py` after a change, or with `--check` to write nothing
 # ruff: noqa: INP001 - docs is a folder of pages with one script, not a package
 
 import argparse
+import inspect
 import json
 import os
 import re
@@ -100,8 +101,8 @@ _WORDS: Final[tuple[tuple[Any, str], ...]] = (
     (Any, "any value"),
 )
 
-# The language holds them and this version refuses or ignores them whole: their fields would only mislead.
-_LATER: Final = (sandbox.Tree, sandbox.Compose, container.Gpu, fleet.Alert)
+# The language holds it and this version refuses it whole: its fields would only mislead.
+_LATER: Final = (fleet.Alert,)
 
 
 def fresh(text: str) -> str:
@@ -132,7 +133,7 @@ def metadata_table(_: str) -> str:
 
 def _table(model: type[BaseModel], *, top: bool) -> str:
     name = "spec" if top else model.__name__
-    return f"### {name}\n\n{model.__doc__}\n\n{_rows(model)}"
+    return f"### {name}\n\n{inspect.cleandoc(model.__doc__ or '')}\n\n{_rows(model)}"
 
 
 def _rows(model: type[BaseModel]) -> str:

@@ -28,7 +28,7 @@ from reconciler.model.effect import (
     StopContainer,
     Unknown,
 )
-from reconciler.model.names import DerivedName
+from reconciler.model.names import name_in_docker
 from reconciler.model.outcome import ActionEnded, Instance, StepEnded
 from reconciler.model.plan import Action, Apply, Await, Measure, Note, Step, Verb
 from reconciler.model.probe import ProbePassed
@@ -304,14 +304,12 @@ class ActionRun:
         found: list[Instance] = []
         try:
             for key in action.keys:
-                kind, _, resource = key.partition("/")
-                if kind == "containers":
-                    name = str(DerivedName(self._means.fleet, action.sandbox, resource))
-                    seen = await self._lane.host.find(name)
-                    if seen is not None:
-                        started_at = self._asked_of.get(name, seen.live.started_at)
-                        started_at = self._asked_of.get(seen.full_id, started_at)
-                        found.append(Instance(resource=key, name=name, full_id=seen.full_id, started_at=started_at))
+                name = name_in_docker(self._means.fleet, action.sandbox, key)
+                seen = await self._lane.host.find(name) if name is not None else None
+                if name is not None and seen is not None:
+                    started_at = self._asked_of.get(name, seen.live.started_at)
+                    started_at = self._asked_of.get(seen.full_id, started_at)
+                    found.append(Instance(resource=key, name=name, full_id=seen.full_id, started_at=started_at))
         except HostError:
             return None
         return tuple(found)

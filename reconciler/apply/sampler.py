@@ -28,7 +28,7 @@ FRESH_S = 1.0
 SAMPLE_LIMIT_S = 5.0
 
 
-class Taken(msgspec.Struct, frozen=True, kw_only=True):
+class Sampled(msgspec.Struct, frozen=True, kw_only=True):
     """Hold one sample, and from when to when it was taken."""
 
     from_s: float
@@ -55,15 +55,15 @@ class Window:
         """Know that a sample under way counts for it."""
         self._coming += 1
 
-    def add(self, taken: Taken) -> None:
+    def add(self, taken: Sampled) -> None:
         """Take a sample."""
         self.from_s, self.until_s = min(self.from_s, taken.from_s), max(self.until_s, taken.until_s)
         self.samples.append(taken.snapshot)
 
-    def receive(self, taken: Taken | str) -> None:
+    def receive(self, taken: Sampled | str) -> None:
         """Take what a sample under way came to. After a fault it wants no more."""
         self._coming -= 1
-        if isinstance(taken, Taken):
+        if isinstance(taken, Sampled):
             self.add(taken)
         else:
             self._fault = taken
@@ -92,7 +92,7 @@ class Sampler:
         self._clock = clock
         self._is_busy = is_busy
         self._hurried = asyncio.Event()
-        self._last: Taken | None = None
+        self._last: Sampled | None = None
         self._began_s: float | None = None
         self._open: list[Window] = []
         self._under_way: dict[asyncio.Task[None], list[Window]] = {}
@@ -154,11 +154,11 @@ class Sampler:
 
     async def _take(self, takers: list[Window], *, from_s: float) -> None:
         snapshot = await self._sample()
-        taken: Taken | str
+        taken: Sampled | str
         if isinstance(snapshot, str):
             taken = snapshot
         else:
-            taken = self._last = Taken(from_s=from_s, until_s=self._clock.monotonic(), snapshot=snapshot)
+            taken = self._last = Sampled(from_s=from_s, until_s=self._clock.monotonic(), snapshot=snapshot)
         for window in takers:
             window.receive(taken)
 

@@ -13,7 +13,7 @@ from reconciler.apply.waiting import end_tasks, within
 from reconciler.errors import HostError
 from reconciler.host.interface import Reader
 from reconciler.model.effect import Effect, Existing, StopContainer
-from reconciler.model.names import DerivedName
+from reconciler.model.names import name_in_docker
 from reconciler.model.plan import Action, Apply, Measure
 
 # Control groups take milliseconds, and an engine is asked for its sizes for 2 s.
@@ -117,5 +117,5 @@ def _targets(action: Action, kind: type[StopContainer] | UnionType) -> tuple[str
 
 
 def _left_by(action: Action, *, fleet: str) -> tuple[str, ...]:
-    parts = (key.partition("/") for key in action.keys)
-    return tuple(str(DerivedName(fleet, action.sandbox, part)) for kind, _, part in parts if kind == "containers")
+    names = (name_in_docker(fleet, action.sandbox, key) for key in action.keys)
+    return tuple(name for name in names if name is not None)

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 PROFILE = "sandbox-canary"
 REPO_VARIABLE = "RECONCILE_REPO_ROOT"
-_TTL_S = 24 * 3600
 _DOCUMENT = "(canary)"
 _DIGEST_CHARS = 8
 
@@ -83,6 +82,8 @@ def canary(
 
     It needs no image and no registry. It is recorded as ad hoc: what is not destroyed goes with its ttl.
     """
+    for text in (profile, compose or ""):
+        _want_utf8(text)
     hosts = _hosts(load_desired(specs), host, everywhere=everywhere)
     asked = Asked(
         specs=specs,
@@ -100,6 +101,9 @@ def canary(
         came = exits.worst([came, ended])
     if passed is not None:
         _tell(asked, passed, gone, output)
+        known = passed.statuses.sandboxes
+        if not all(name in known and known[name].is_ready for name in map(canary_name, asked.hosts)):
+            came = exits.worst([came, exits.ERROR])
     return came
 
 
@@ -141,7 +145,16 @@ def _repo(given: Path | None) -> Path:
         given = top_of(Path.cwd()) or Path(reconciler.__file__).parent
     if not given.is_dir():
         raise UsageError(f"{given} is no folder", hint="name the tree with --repo PATH")
-    return given.resolve()
+    found = given.resolve()
+    _want_utf8(str(found))
+    return found
+
+
+def _want_utf8(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{text!a} is not UTF-8, as all specs are", hint="give it another name") from error
 
 
 def _carry(asked: Asked, *, destroying: bool, lock_timeout_s: float) -> tuple[int, Passed | None]:
@@ -173,16 +186,15 @@ def _ground(asked: Asked) -> Ground:
     sandboxes = dict(ground.desired.sandboxes)
     for host in asked.hosts:
         want = sandboxes[canary_name(host)]
-        ttl_s = _TTL_S if want.ttl_s is None else want.ttl_s
-        sandboxes[want.name] = msgspec.structs.replace(want, origin="adhoc", observability="canary", ttl_s=ttl_s)
+        sandboxes[want.name] = msgspec.structs.replace(want, origin="adhoc", observability="canary")
     desired = msgspec.structs.replace(ground.desired, sandboxes=sandboxes)
     return msgspec.structs.replace(ground, desired=desired)
 
 
 def _document(asked: Asked, host: str) -> dict[str, Any]:
-    spec: dict[str, Any] = {"profile": asked.profile, "host": host, "source": {"path": str(asked.repo)}}
+    spec: dict[str, Any] = {"profile": asked.profile, "host": host, "source": {"path": _meant(str(asked.repo))}}
     if asked.compose is not None:
-        spec["compose"] = {"file": asked.compose}
+        spec["compose"] = {"file": _meant(asked.compose)}
     return {
         "apiVersion": "reconciler/v1",
         "kind": "Sandbox",
@@ -191,29 +203,60 @@ def _document(asked: Asked, host: str) -> dict[str, Any]:
     }
 
 
+def _meant(text: str) -> str:
+    """Write a text so that a spec means just that by it."""
+    return text.replace("${", "$${")
+
+
 def _tell(asked: Asked, passed: Passed, gone: Passed | None, output: HostOutput) -> None:
-    """Tell of each canary; of what did not come up, why, as every pass does."""
+    """Tell of each canary; of what did not come up or go away, why."""
     from reconciler.show.canary_text import canary_page
-    from reconciler.show.outcome_text import not_ready_page, outcome_page
-    from reconciler.show.plan_text import plan_page
 
     names = [canary_name(host) for host in asked.hosts]
     known = passed.statuses.sandboxes
     down = {name: _teardown(gone, name) for name in names}
     if output is not HostOutput.TABLE:
-        told = [_document_of(known[name], down[name]) for name in names if name in known]
+        told = [
+            _document_of(known[name], down[name])
+            | {"deployed": _end_of(passed, name), "destroyed": _end_of(gone, name)}
+            for name in names
+            if name in known
+        ]
         report.answer(output, {"format": "reconciler-canary/1", "canaries": told}, list)
         return
+    for one in (passed, gone):
+        if one is not None:
+            _tell_trouble(one)
+    for name in names:
+        if name in known:
+            report.show(canary_page(known[name], teardown=down[name]))
+
+
+def _tell_trouble(passed: Passed) -> None:
+    """Tell what one pass could not do, as every pass does."""
+    from reconciler.show.outcome_text import not_ready_page, outcome_page
+    from reconciler.show.plan_text import plan_page
+
     ended, plan = passed.ended, passed.planned.plan
+    report.warn(passed.planned.warnings)
     if plan.held or plan.unknown_hosts:
         report.show(plan_page(plan, width=report.width(), age_s=None))
     if ended is not None and any(action.end != "done" for action in ended.actions):
         report.show(outcome_page(plan, ended, deltas=False))
     if passed.not_ready:
         report.show(not_ready_page(passed.not_ready))
-    for name in names:
-        if name in known:
-            report.show(canary_page(known[name], teardown=down[name]))
+
+
+def _end_of(passed: Passed | None, name: str) -> str | None:
+    """Say how the one action of a canary ended, that it was held back, or None where there was nothing to do."""
+    if passed is None:
+        return None
+    plan = passed.planned.plan
+    if any(held.sandbox == name for held in plan.held):
+        return "held"
+    mine = {action.id for action in plan.actions if action.sandbox == name}
+    ended = passed.ended.actions if passed.ended is not None else ()
+    return next((one.end for one in ended if one.id in mine), None)
 
 
 def _teardown(gone: Passed | None, name: str) -> ProvisionDelta | None:

@@ -1,4 +1,4 @@
-"""Carry one changing pass through: show the plan, ask, walk it, and report. apply, destroy and adopt share it."""
+"""Carry one changing pass through: show the plan, ask, walk it, report. All commands that change hosts share it."""
 
 from __future__ import annotations
 
@@ -186,6 +186,11 @@ def _check_names(plan: Plan, question: PassAsked) -> None:
     known |= {item.sandbox for item in plan.held}
     missing = sorted(question.request.destroying - known)
     if missing and not plan.unknown_hosts:
+        wanted = question.desired.sandboxes
+        if missing[0] in wanted or missing[0] in question.desired.choices:
+            where = f"on {wanted[missing[0]].host}" if missing[0] in wanted else "elsewhere"
+            message = f"sandbox {missing[0]!r} is {where}, and not on what was selected"
+            raise UsageError(message, hint="leave --on out, or name its host", code="E_NO_MATCH")
         hint = did_you_mean(missing[0], question.desired.sandboxes, otherwise="the specs want")
         message = f"no spec, record or host knows a sandbox named {missing[0]!r}"
         raise UsageError(message, hint=hint or "reconcile status lists what the records know", code="E_NO_MATCH")

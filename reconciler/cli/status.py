@@ -14,6 +14,7 @@ from reconciler.errors import StatusFolderError
 
 if TYPE_CHECKING:
     from reconciler.model.status import Statuses
+    from reconciler.model.unfinished import UnfinishedPass
 
 
 def status(
@@ -30,6 +31,7 @@ def status(
     The specs are read only for the labels of hosts that --on may name.
     """
     from reconciler.record.store import StatusStore
+    from reconciler.record.unfinished import find_unfinished
     from reconciler.show.status_json import status_json, status_names
     from reconciler.show.status_text import status_page
     from reconciler.show.yaml_text import yaml_text
@@ -37,21 +39,35 @@ def status(
     clock = SystemClock()
     loaded = StatusStore(status).load(now=clock.now())
     report.warn(loaded.warnings)
-    if loaded.fleet is None:
-        raise StatusFolderError(f"nothing is recorded in {status} yet", hint="the first apply does: reconcile apply")
+    summary = loaded.statuses.fleet
+    unfinished = find_unfinished(status, looked_at=None if summary is None else summary.updated_at)
+    fleet = loaded.fleet or (None if unfinished is None else unfinished.fleet)
+    if fleet is None:
+        raise _nothing(status, unfinished)
     statuses = _narrowed(loaded.statuses, specs, names=names, on=on, exclude=exclude)
     match output:
         case Output.JSON:
-            text = msgspec.json.encode(status_json(statuses, fleet=loaded.fleet))
+            text = msgspec.json.encode(status_json(statuses, fleet=fleet, unfinished=unfinished))
             report.document(msgspec.json.format(text, indent=2))
         case Output.YAML:
-            report.document(yaml_text(status_json(statuses, fleet=loaded.fleet)))
+            report.document(yaml_text(status_json(statuses, fleet=fleet, unfinished=unfinished)))
         case Output.NAME:
             report.document(status_names(statuses))
         case Output.TABLE | Output.WIDE:
             wide = output is Output.WIDE
-            report.show(status_page(statuses, now=clock.now(), wide=wide, width=report.terminal_width()))
+            width = report.terminal_width()
+            report.show(status_page(statuses, now=clock.now(), wide=wide, width=width, unfinished=unfinished))
     return exits.FINE
+
+
+def _nothing(folder: Path, unfinished: UnfinishedPass | None) -> StatusFolderError:
+    """Say that nothing is on record, and of a first pass that cannot be read even that."""
+    if unfinished is None:
+        return StatusFolderError(f"nothing is recorded in {folder} yet", hint="the first apply does: reconcile apply")
+    why = "; ".join((f"pass {unfinished.id} has not ended", *unfinished.unreadable))
+    return StatusFolderError(
+        f"nothing is recorded in {folder} yet, and {why}", hint="run `reconcile apply` again: it looks first"
+    )
 
 
 def _narrowed(

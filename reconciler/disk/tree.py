@@ -10,37 +10,24 @@ import hashlib
 import io
 import os
 import posixpath
-import re
 import stat
 import tarfile
 from collections.abc import Iterator
 from itertools import dropwhile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
+from reconciler.disk.ignore import GIT_NAME, IGNORE_NAME, Rules, is_ignored, patterns, read_rules, rules_above
+from reconciler.disk.unreadable import TreeUnreadable
 
 DIGEST_PREFIX = "tree1:"
 ENTRIES_MAX = 100_000
 SIZE_MAX_BYTES = 4 * 1024**3
-IGNORE_NAME = ".gitignore"
 
-_GIT = ".git"
 _DEPTH_MAX = 100
 _CHUNK_BYTES = 256 * 1024
 _EXECUTABLE, _PLAIN = 0o755, 0o644
-
-
-class TreeUnreadable(Exception):
-    """Say why a folder cannot be taken as a tree: a sentence, and the way out."""
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
 
 
 class TreeEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,13 +43,6 @@ class TreeEntry(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str = ""
     is_executable: bool = False
     target: str = ""
-
-
-class Rules(msgspec.Struct, frozen=True):
-    """Hold what one place says is left out, of what lies below `below`."""
-
-    below: str
-    patterns: GitIgnoreSpec
 
 
 class TreeRead(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +93,8 @@ def list_tree(folder: Path, exclude: tuple[str, ...], *, entries_max: int = ENTR
         kind = "is not a folder" if folder.exists() else "is not there"
         raise TreeUnreadable(f"{folder} {kind}", "name a folder of this machine, relative to the spec folder")
     paths: list[str] = []
-    for path in _walk(folder, "", (Rules("", _patterns(exclude, "exclude")),)):
+    own = Rules(patterns=patterns(exclude, "exclude"))
+    for path in _walk(folder, "", (own, *rules_above(folder))):
         paths.append(path)
         if len(paths) > entries_max:
             raise TreeUnreadable(
@@ -189,43 +170,17 @@ def _walk(root: Path, below: str, rules: tuple[Rules, ...]) -> Iterator[str]:
     except OSError as error:
         raise TreeUnreadable(f"{here} cannot be read: {error.strerror}", "is it yours to read?") from error
     if any(one.name == IGNORE_NAME and one.is_file(follow_symlinks=False) for one in found):
-        rules = (*rules, Rules(below, _patterns(_read_rules(here / IGNORE_NAME), str(here / IGNORE_NAME))))
+        at = here / IGNORE_NAME
+        rules = (*rules, Rules(patterns=patterns(read_rules(at), str(at)), below=below))
     for one in found:
         path = f"{below}/{one.name}" if below else one.name
         is_folder = one.is_dir(follow_symlinks=False)
-        if one.name == _GIT or _is_ignored(path, rules, is_folder=is_folder):
+        if one.name == GIT_NAME or is_ignored(path, rules, is_folder=is_folder):
             continue
         if is_folder:
             yield from _walk(root, path, rules)
         else:
             yield path
-
-
-def _is_ignored(path: str, rules: tuple[Rules, ...], *, is_folder: bool) -> bool:
-    """Ask the spec's own patterns, then those of the folders, the nearest first: who says anything decides."""
-    for rule in (rules[0], *reversed(rules[1:])):
-        inner = path.removeprefix(f"{rule.below}/") if rule.below else path
-        inner = os.fsencode(inner).decode("utf-8", "replace")
-        said = rule.patterns.check_file(f"{inner}/" if is_folder else inner).include
-        if said is not None:
-            return said
-    return False
-
-
-def _patterns(lines: tuple[str, ...], of: str) -> GitIgnoreSpec:
-    from pathspec import GitIgnoreSpec  # noqa: PLC0415  # only a sandbox with a tree needs it
-
-    try:
-        return GitIgnoreSpec.from_lines(lines)
-    except (ValueError, re.error) as error:
-        raise TreeUnreadable(f"{of} holds a pattern that means nothing: {error}", "see gitignore(5)") from error
-
-
-def _read_rules(path: Path) -> tuple[str, ...]:
-    try:
-        return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines())
-    except OSError as error:
-        raise TreeUnreadable(f"{path} cannot be read: {error.strerror}", "is it yours to read?") from error
 
 
 def _read_entry(folder: Path, path: str, *, left_bytes: int) -> TreeEntry:

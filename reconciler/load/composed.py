@@ -12,7 +12,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from reconciler.disk.tree import TreeRead, TreeUnreadable
+from reconciler.disk.tree import TreeRead
+from reconciler.disk.unreadable import TreeUnreadable
 from reconciler.model.names import SERVICE_PATTERN
 from reconciler.model.resource import Compose, Tree
 

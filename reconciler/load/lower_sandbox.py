@@ -19,6 +19,7 @@ from reconciler.model.resource import (
     Container,
     Directory,
     File,
+    Gpus,
     Healthcheck,
     Mount,
     Network,
@@ -28,6 +29,7 @@ from reconciler.model.resource import (
     Ulimit,
     Volume,
 )
+from reconciler.model.source import SourceRef
 from reconciler.model.text import BASE_DIR, Late, Template, Text
 from reconciler.spec import container as spec_container
 from reconciler.spec import readiness
@@ -101,10 +103,19 @@ def lower_sandbox(
         if suspension is None
         else Suspend(reason=suspension.reason, by=suspension.by, until=suspension.until),
         labels=dict(document.metadata.labels),
-        origins=document.origins,
+        origins=_origins(document),
         at=document.at,
     )
     return msgspec.structs.replace(sandbox, intent=intent_digest(sandbox))
+
+
+def _origins(document: SandboxDocument) -> dict[str, SourceRef]:
+    """Add where a container's GPUs were said that says nothing of them itself."""
+    said = document.origins.get("gpu")
+    if said is None:
+        return document.origins
+    silent = [name for name, item in document.spec.containers.items() if item.gpu is None]
+    return {**document.origins, **{f"containers.{name}.gpu": said for name in silent}}
 
 
 def _support(lowering: _Lowering) -> list[Resource]:
@@ -184,6 +195,7 @@ def _container(lowering: _Lowering, name: str, item: spec_container.Container) -
         cap_add=tuple(sorted(set(item.cap_add))),
         cap_drop=("ALL",) if lowering.policy.hardened else (),
         devices=tuple(sorted(set(item.devices))),
+        gpu=_gpus(item.gpu or lowering.spec.gpu),
         security_opt=("no-new-privileges",) if lowering.policy.hardened else (),
         read_only=lowering.policy.hardened and not lowering.policy.writable_root,
         init=item.init,
@@ -208,6 +220,12 @@ def _container(lowering: _Lowering, name: str, item: spec_container.Container) -
         optional=item.optional,
         after=tuple(sorted(set(item.depends_on))),
     )
+
+
+def _gpus(gpu: spec_container.Gpu | None) -> Gpus | msgspec.UnsetType:
+    if gpu is None or gpu.policy == "off":
+        return msgspec.UNSET
+    return Gpus(count=gpu.count, policy=gpu.policy, cuda=gpu.cuda)
 
 
 def _literal(argv: tuple[Text, ...]) -> tuple[str, ...]:

@@ -38,12 +38,10 @@ def _in_fleet(fleet: FleetDocument, raw: RawDocument) -> Iterator[Problem]:
 
 def _in_sandbox(sandbox: SandboxDocument) -> Iterator[Problem]:
     spec = sandbox.spec
+    asks = spec.gpu is not None and spec.gpu.policy != "off"
     rows: list[tuple[bool, str, tuple[str, ...]]] = [
-        (spec.gpu is not None and spec.gpu.policy != "off", "gpu", ("gpu",)),
+        (asks and spec.compose is not None, "gpu for the services of a compose file", ("gpu",)),
     ]
-    for name, container in spec.containers.items():
-        wanted = container.gpu is not None and container.gpu.policy != "off"
-        rows.append((wanted, "gpu", ("containers", name, "gpu")))
     for name, file in spec.files.items():
         rows.append((file.make_at != "prepare", f"makeAt: {file.make_at}", ("files", name, "makeAt")))
         rows.append((file.drop_at != "never", f"dropAt: {file.drop_at}", ("files", name, "dropAt")))

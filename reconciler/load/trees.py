@@ -8,7 +8,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from reconciler.disk.tree import TreeRead, TreeUnreadable, read_tree
+from reconciler.disk.tree import TreeRead, read_tree
+from reconciler.disk.unreadable import TreeUnreadable
 from reconciler.load.composed import with_services
 from reconciler.model.desired import Desired, SandboxDesired
 from reconciler.model.digest import intent_digest

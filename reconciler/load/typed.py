@@ -52,7 +52,7 @@ _AS_MAPPING: Final = {
     "secrets": "write {name: {file: /path}}",
     "metadata": "write {name: …}",
     "suspend": "write {reason: …}",
-    "gpu": 'write {policy: "off"}',
+    "gpu": 'write {policy: require, count: 1}, or {policy: "off"}',
     "annotations": 'write {name: "value"}',
     "ssh": "write {user: …, hostKey: …, agent: true}",
 }

@@ -25,7 +25,8 @@ def complete(want: Container, *, image: ImageFact) -> Container:
 
     The environment of the image comes first and is overridden; an overridden entrypoint drops the image's command,
     and without one an empty command means the image's; a health check merges field by field; image labels merge under
-    the wanted ones; sharing the host's IPC goes with `label=disable`, which Docker adds and nobody has to ask for.
+    the wanted ones; sharing the host's IPC goes with `label=disable`, which Docker adds and nobody has to ask for; of
+    GPUs Docker knows the number alone.
     """
     command: tuple[Text, ...] = want.command or (() if want.entrypoint else image.command)
     return msgspec.structs.replace(
@@ -36,6 +37,7 @@ def complete(want: Container, *, image: ImageFact) -> Container:
         labels={**image.labels, **want.labels},
         user=want.user or image.user,
         working_dir=_clean(want.working_dir or image.working_dir),
+        gpu=want.gpu if want.gpu is msgspec.UNSET else want.gpu.plain,
         security_opt=tuple(opt for opt in want.security_opt if want.ipc != "host" or opt != LABEL_DISABLE),
         healthcheck=_merge_healthcheck(want.healthcheck, image.healthcheck),
         stop_signal=want.stop_signal or image.stop_signal or STOP_SIGNAL_DEFAULT,

@@ -55,7 +55,7 @@ class OwnUse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProvisionDelta(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold before, after and difference of one create, update or destroy.
+    """Hold what a host was before and after one action that changed it, and the difference.
 
     Dimensions: `memory_available_bytes`, `disk_used_bytes`, `load_1`, `cpu_percent`, `pressure_cpu`, `pressure_memory`,
     `pressure_io` (PSI some avg10), `containers_running`.

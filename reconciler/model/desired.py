@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from reconciler.model.access import HostAccess
-from reconciler.model.names import Key
+from reconciler.model.names import SERVICES, DerivedName, Key, composed_name
 from reconciler.model.probe import FinishedProbe, Probe, RunningProbe
 from reconciler.model.resource import Compose, Container, Directory, File, Network, Resource, Tree, Volume
 from reconciler.model.source import SourceRef
@@ -42,6 +42,20 @@ class HostDesired(msgspec.Struct, frozen=True, kw_only=True):
     admission: Admission = Admission()
     suspend: Suspend | None = None
     at: SourceRef | None = None
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Name one thing of a sandbox that runs: a container, or a service of its compose file.
+
+    Attributes:
+        docker_name: the lasting name of its container.
+        probes: what it must answer, one at least; of an optional one nobody needs the answer.
+    """
+
+    key: Key
+    docker_name: str
+    probes: tuple[Probe, ...]
+    optional: bool = False
 
 
 class SandboxDesired(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,14 +127,41 @@ class SandboxDesired(msgspec.Struct, frozen=True, kw_only=True):
         """Give its volumes in order."""
         return tuple([item for item in self.resources if isinstance(item, Volume)])
 
-    def probes_of(self, container: Container) -> tuple[Probe, ...]:
-        """Give what one container must answer; without a probe in the spec, that it runs, or has finished."""
-        return self.probes_of_service(container.name, once=container.run == "once")
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Give the keys of all that makes it up: its resources in order, and the services of its compose file."""
+        services = self.compose.services if self.compose is not None else ()
+        return (*(str(item.key) for item in self.resources), *(f"{SERVICES}/{name}" for name in services))
 
-    def probes_of_service(self, service: str, *, once: bool) -> tuple[Probe, ...]:
-        """Give what one service of its compose file must answer; without a probe, as for a container."""
-        own = tuple(probe for probe in self.probes if probe.container == service)
-        return own or ((FinishedProbe if once else RunningProbe)(name="started", container=service),)
+    def parts(self, fleet: str) -> tuple[Part, ...]:
+        """Give all of it that runs, in order."""
+        compose = self.compose
+        services = compose.services if compose is not None else ()
+        return (
+            *(self.part(container, fleet) for container in self.containers),
+            *(self._service(name, fleet, once=name in compose.once) for name in services if compose is not None),
+        )
+
+    def part(self, container: Container, fleet: str) -> Part:
+        """Give one of its containers as what runs."""
+        return Part(
+            key=container.key,
+            docker_name=str(DerivedName(fleet, self.name, container.name)),
+            probes=self._probes_of(container.name, once=container.run == "once"),
+            optional=container.optional,
+        )
+
+    def _service(self, name: str, fleet: str, *, once: bool) -> Part:
+        return Part(
+            key=Key(SERVICES, name),
+            docker_name=composed_name(DerivedName(fleet, self.name, name), SERVICES),
+            probes=self._probes_of(name, once=once),
+        )
+
+    def _probes_of(self, name: str, *, once: bool) -> tuple[Probe, ...]:
+        """Give what one of its parts must answer; without a probe in the spec, that it runs, or has finished."""
+        own = tuple(probe for probe in self.probes if probe.container == name)
+        return own or ((FinishedProbe if once else RunningProbe)(name="started", container=name),)
 
     def find(self, key: Key) -> Resource | None:
         """Look one resource up by its key."""

@@ -28,9 +28,9 @@ def fingerprint(value: object) -> str:
 def container_digest(container: Container) -> str:
     """Digest the fields of an unbound container that need a restart or a replacement; secrets count by their names."""
     strong = {
-        field: getattr(container, field)
+        field: value
         for field, rule in rules(Container).items()
-        if rule.remedy.strength >= Remedy.RESTART.strength
+        if rule.remedy.strength >= Remedy.RESTART.strength and (value := getattr(container, field)) is not msgspec.UNSET
     }
     return f"{DIGEST_VERSION}:{fingerprint(strong)}"
 

@@ -40,7 +40,7 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
         origin: `spec`, or `adhoc` for what a command made.
         phase: `expired` keeps a sandbox absent until its spec changes.
         adopted: resources taken over by `adopt`, key to full id: proof where labels cannot be added.
-        tree: digest of the tree that was placed whole in the sandbox's folder, or empty.
+        tree: digest of the tree that was placed whole in the sandbox's folder, `begun` while one is brought, or empty.
         compose: digest of how its compose file was last brought up, or empty.
         files: what we put into the sandbox's folder, by paths below it: what no spec names any more goes.
     """

@@ -19,6 +19,8 @@ NAME_LENGTH_MIN = 2
 NAME_LENGTH_MAX = 40
 SERVICES = "services"
 """The kind of resource that a service of a compose file is."""
+WHAT_RUNS = ("containers/", f"{SERVICES}/")
+"""How the key of a resource begins that Docker runs as a container."""
 RESERVED_PREFIXES = ("sbx-",)
 
 _NAME = re.compile(NAME_PATTERN)
@@ -88,6 +90,15 @@ def composed_name(name: DerivedName, kind: str) -> str:
     """Derive the name that compose gives to a service's one container, or to a network or volume of the project."""
     project = project_name(name.fleet, name.sandbox)
     return f"{project}-{name.resource}-1" if kind == SERVICES else f"{project}_{name.resource}"
+
+
+def name_in_docker(fleet: str, sandbox: str, key: str) -> str | None:
+    """Derive the lasting name of the container that runs under a key of a sandbox, or None for what does not run."""
+    if not key.startswith(WHAT_RUNS):
+        return None
+    kind, _, resource = key.partition("/")
+    name = DerivedName(fleet, sandbox, resource)
+    return composed_name(name, SERVICES) if kind == SERVICES else str(name)
 
 
 def parse_derived(text: str) -> DerivedName | None:

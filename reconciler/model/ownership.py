@@ -107,7 +107,7 @@ def prove_labels(docker_name: str, labels: Mapping[str, str], *, fleet: str) -> 
         return Theirs(owner=owner_of(labels))
     if ours.fleet != fleet:
         return Theirs(owner=f"fleet {ours.fleet}")
-    name = parse_derived(docker_name) or _composed(docker_name, ours)
+    name = derived_from(docker_name, labels)
     if name is None or (name.fleet, name.sandbox, name.resource) != (ours.fleet, ours.sandbox, ours.resource):
         return Unprovable(why=f"its name {docker_name!r} is not the one that its labels derive: they may be copied")
     if ours.uid != sandbox_uid(ours.fleet, ours.sandbox):
@@ -115,10 +115,13 @@ def prove_labels(docker_name: str, labels: Mapping[str, str], *, fleet: str) -> 
     return Ours(name=name, labels=ours)
 
 
-def _composed(docker_name: str, ours: label.Labels) -> DerivedName | None:
-    """Give the name by which we know what compose named, where its labels derive exactly that."""
+def derived_from(docker_name: str, labels: Mapping[str, str]) -> DerivedName | None:
+    """Read a name that this program derives, or by its labels what compose named; proves nothing by itself."""
+    ours = label.from_docker(labels)
+    if ours is None:
+        return parse_derived(docker_name)
     name = DerivedName(ours.fleet, ours.sandbox, ours.resource)
-    return name if docker_name == composed_name(name, ours.kind) else None
+    return name if docker_name == composed_name(name, ours.kind) else parse_derived(docker_name)
 
 
 def _is_adopted(seen: SeenContainer, *, name: DerivedName, markers: Mapping[str, Marker]) -> bool:

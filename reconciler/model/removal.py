@@ -42,11 +42,13 @@ class NetworkEvidence(msgspec.Struct, frozen=True, kw_only=True):
         id: 64 hex digits.
         name: Docker's name.
         labels: ours alone.
+        created_at: by its host's clock.
     """
 
     id: str
     name: str
     labels: dict[str, str]
+    created_at: datetime | None = None
 
 
 class FindPart(msgspec.Struct, frozen=True, kw_only=True):

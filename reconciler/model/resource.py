@@ -19,6 +19,8 @@ TREE_NAME = "source"
 """The folder below a sandbox's own in which its tree lies."""
 
 TREE_KEY = Key("trees", TREE_NAME)
+TREE_BEGUN = "begun"
+"""Stands in a marker for the digest of a tree while one is brought: something of it may be there, and is not whole."""
 
 STAGED = ".new-"
 """Begins the name of what stands beside a tree and is not yet in its place."""
@@ -117,6 +119,25 @@ class Ulimit(msgspec.Struct, frozen=True):
     hard: int
 
 
+class Gpus(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for GPUs of the host; the plain form, with a count at most, is what an engine was asked for.
+
+    Attributes:
+        count: how many; None is all that the host has.
+        policy: `auto` goes without where they are not to be had.
+        cuda: the oldest CUDA that will do, as `major.minor`; None is any.
+    """
+
+    count: int | None = None
+    policy: Literal["auto", "require"] = "require"
+    cuda: str | None = None
+
+    @property
+    def plain(self) -> Gpus:
+        """Give what the engine is asked for."""
+        return Gpus(count=self.count)
+
+
 class LogPolicy(msgspec.Struct, frozen=True):
     """Say where Docker keeps the container's output, and how much of it."""
 
@@ -130,6 +151,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True, tag="container"):
     Collections are canonical as well: tuples whose order has no meaning are sorted, maps have no empty values.
     `ports` maps `8080/tcp` to where it is published, `networks` maps Docker's network name to sorted aliases,
     `mounts` maps the path inside to its source. None means "what the image or the engine says" until completed.
+    `gpu` is unset where there are none: it is then in no digest and no plan that was made before there were any.
     """
 
     name: str
@@ -148,6 +170,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True, tag="container"):
     cap_add: Annotated[tuple[str, ...], REPLACE.at("capAdd")] = ()
     cap_drop: Annotated[tuple[str, ...], REPLACE] = ()
     devices: Annotated[tuple[str, ...], REPLACE] = ()
+    gpu: Annotated[Gpus | msgspec.UnsetType, REPLACE] = msgspec.UNSET
     security_opt: Annotated[tuple[str, ...], REPLACE] = ()
     read_only: Annotated[bool, REPLACE] = False
     init: Annotated[bool, REPLACE] = True

@@ -148,7 +148,7 @@ class HostSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         disks: how full they are.
         containers_running: on the whole engine, whoever made them; containers_total: the same, whatever their state.
         sandboxes: by full 64-hex container id.
-        gpus: None where they were not asked for, or there is no tool that tells.
+        gpus: None where they were not asked for, or their tool failed; none on a host without NVIDIA's `nvidia-smi`.
         docker_disk: None where the engine was not asked; only `inspect host` asks, since it may take long.
         missing: dotted field -> why it is None.
     """

@@ -62,7 +62,8 @@ async def observe(
         records: tell since when a host has not answered.
         now: the controller's clock.
         only: ask these hosts alone.
-        with_facts: collect counters too; they are collected anyway where admission or a new placement needs them.
+        with_facts: collect counters too; they are collected anyway where admission, a new placement or a sandbox that
+            asks for GPUs needs them.
         with_tags: ask registries too what the wanted images' tags name now.
         roots: folders whose entries are listed on every host; `${host.baseDir}` is ours.
 
@@ -86,7 +87,8 @@ async def observe(
             except HostError as error:
                 return _silent(host.name, error)
         # Counters are read twice, a pause between: no other host's look waits for that.
-        needs_facts = with_facts or host.admission != Admission() or host.name in to_place
+        asks_for_gpus = any(one.gpu is not msgspec.UNSET for want in wanted[host.name] for one in want.containers)
+        needs_facts = with_facts or asks_for_gpus or host.admission != Admission() or host.name in to_place
         try:
             return Reachable(view=view, snapshot=await read_counters(reader, view, now=now) if needs_facts else None)
         except HostError as error:

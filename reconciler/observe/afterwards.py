@@ -38,7 +38,7 @@ async def ask_the_others(
     done = {item.id for item in ended.actions if item.end == "done"} if ended is not None else set()
     runs = {item.sandbox: item.run for item in made.matched if item.bucket is Bucket.MATCHING}
     runs |= {item.sandbox: item.run for item in made.actions if _leaves_it_running(item, done)}
-    told = {item.sandbox for item in made.actions if not _leaves_open(item, desired)}
+    told = {item.sandbox for item in made.actions if not _leaves_open(item, desired, fleet=made.fleet)}
     wanted = [want for name in sorted(runs) if (want := desired.sandboxes.get(name)) is not None and name not in told]
     proved = frozenset(name for name, run in runs.items() if run and known.get(name) == run)
     return await ask_readiness(wanted, fleet=made.fleet, readers=readers, now=now, proved=proved)
@@ -49,11 +49,11 @@ def _leaves_it_running(action: Action, done: set[str]) -> bool:
     return action.verb is Verb.ADOPT or (action.id in done and not action.verb.ends)
 
 
-def _leaves_open(action: Action, desired: Desired) -> bool:
-    """Tell whether an action leaves a container of its sandbox whose readiness it does not wait for."""
+def _leaves_open(action: Action, desired: Desired, *, fleet: str) -> bool:
+    """Tell whether an action leaves a part of its sandbox whose readiness it does not wait for."""
     want = desired.sandboxes.get(action.sandbox)
     waited = {step.do.probe.container for step in action.steps if isinstance(step.do, Await)}
-    return want is not None and not waited.issuperset(one.name for one in want.containers)
+    return want is not None and not waited.issuperset(one.key.name for one in want.parts(fleet))
 
 
 def with_readiness(
@@ -72,7 +72,7 @@ def with_readiness(
     if ended is None:
         return PassEnded(pass_id=made.pass_id, started_at=asked_at, finished_at=now, actions=asked) if asked else None
     ready = {item.id: item for item in asked}
-    half = {action.id for action in made.actions if _leaves_open(action, desired)}
+    half = {action.id for action in made.actions if _leaves_open(action, desired, fleet=made.fleet)}
     done = tuple(_told(item, ready.pop(item.id, None), is_half=item.id in half) for item in ended.actions)
     return msgspec.structs.replace(ended, actions=(*done, *ready.values()))
 

@@ -6,9 +6,9 @@ import contextlib
 
 from reconciler.errors import ReadFailed
 from reconciler.host.interface import Reader
-from reconciler.model.names import parse_derived
 from reconciler.model.observed import HostView
 from reconciler.model.outcome import PassEnded
+from reconciler.model.ownership import derived_from
 from reconciler.model.snapshot import HostSnapshot
 from reconciler.observe.readiness import Now
 
@@ -26,7 +26,7 @@ def _running(view: HostView, ended: PassEnded | None, *, host: str) -> tuple[str
     left = {} if ended is None else {item.id: item.instances for item in ended.actions if item.instances is not None}
     found = [instance.full_id for id_, parts in left.items() if id_.startswith(f"{host}/") for instance in parts]
     for seen in view.containers:
-        name = parse_derived(seen.name)
+        name = derived_from(seen.name, seen.labels)
         is_told = name is not None and f"{host}/{name.sandbox}" in left
         found += [seen.full_id] if seen.live.state == "running" and not is_told else []
     return tuple(found)

@@ -9,7 +9,6 @@ from datetime import datetime
 from reconciler.errors import HostError
 from reconciler.host.interface import Reader
 from reconciler.model.desired import SandboxDesired
-from reconciler.model.names import DerivedName
 from reconciler.model.outcome import ActionEnded
 from reconciler.model.probe import LogProbe, ProbePassed
 
@@ -47,19 +46,19 @@ async def ask_readiness(
 
 
 async def _ask(sandbox: SandboxDesired, *, fleet: str, reader: Reader, now: Now, proved: bool) -> ActionEnded | None:
-    """Ask one sandbox; None when its host did not say."""
-    for container in sandbox.containers:
-        name = str(DerivedName(fleet, sandbox.name, container.name))
-        for probe in () if container.optional else sandbox.probes_of(container):
+    """Ask one sandbox; None when its host did not say, and of one that has nothing to ask."""
+    parts = sandbox.parts(fleet)
+    for part in parts:
+        for probe in () if part.optional else part.probes:
             if proved and isinstance(probe, LogProbe):
                 continue
             try:
                 async with asyncio.timeout(ASK_LIMIT_S):
-                    answer = await reader.probe(probe, name)
+                    answer = await reader.probe(probe, part.docker_name)
             except (HostError, TimeoutError):
                 return None
             if not isinstance(answer, ProbePassed):
                 message = f"{probe.name} of {probe.container}: {answer.why}"
                 end_id = f"{sandbox.host}/{sandbox.name}"
                 return ActionEnded(id=end_id, end="failed", code="E_NOT_READY", message=message)
-    return ActionEnded(id=f"{sandbox.host}/{sandbox.name}", end="done", ready_at=now())
+    return ActionEnded(id=f"{sandbox.host}/{sandbox.name}", end="done", ready_at=now()) if parts else None

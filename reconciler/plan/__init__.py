@@ -6,6 +6,8 @@ Every object lands in exactly one class; what is held back says why; nothing des
 
 from __future__ import annotations
 
+from collections import Counter
+
 from reconciler.model.desired import Desired
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Action, Bucket, Held, Matched, Plan
@@ -14,13 +16,14 @@ from reconciler.model.uncollected import uncollected
 from reconciler.plan.admission import crowded_out
 from reconciler.plan.adoption import plan_adoption, require_full_id
 from reconciler.plan.basis import stale_reads
-from reconciler.plan.case import held_back
+from reconciler.plan.case import Verdict, held_back
 from reconciler.plan.classify import classify
+from reconciler.plan.gpus import brought_by, needs_gpus
 from reconciler.plan.header import headed
 from reconciler.plan.moves import proofs
 from reconciler.plan.order import order
 from reconciler.plan.request import PlanRequest, Selection
-from reconciler.plan.world import World, lay_out
+from reconciler.plan.world import Place, World, lay_out
 
 __all__ = ["PlanRequest", "Selection", "plan", "plan_adoption", "require_full_id", "stale_reads"]
 
@@ -43,7 +46,7 @@ def plan(desired: Desired, observed: Observed, records: Records, request: PlanRe
 
 def _plan(world: World) -> Plan:
     request = world.request
-    verdicts = {place: classify(world, place) for place in world.places()}
+    verdicts = _classified(world)
     verdicts |= proofs(world, verdicts)
     covered = {
         place: verdict
@@ -61,3 +64,22 @@ def _plan(world: World) -> Plan:
     )
     matched = tuple(verdict for verdict in covered.values() if isinstance(verdict, Matched))
     return headed(world, ordered.actions, held=held, matched=matched)
+
+
+def _classified(world: World) -> dict[Place, Verdict]:
+    """Decide about every object: on each host, GPUs go to those first that need some, then by name."""
+    verdicts: dict[Place, Verdict] = {}
+    given: Counter[str] = Counter()
+    places = list(world.places())
+
+    def can_wait(place: Place) -> bool:
+        want = world.wanted(place)
+        return want is None or not needs_gpus(want)
+
+    for place in sorted(places, key=can_wait):
+        verdict = verdicts[place] = classify(world, place, gpus_reserved=given[place.host])
+        room = world.rooms.get(place.host)
+        is_done = world.request.selection.covers(sandbox=place.sandbox, host=place.host)
+        if is_done and isinstance(verdict, Action) and room is not None and room.gpus:
+            given[place.host] += brought_by(verdict, world.held(place), total=room.gpus)
+    return {place: verdicts[place] for place in places}

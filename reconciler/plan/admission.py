@@ -14,6 +14,7 @@ from reconciler.model.plan import Action, Verb
 from reconciler.model.size import exact_size, round_size
 from reconciler.model.snapshot import HostSnapshot
 from reconciler.plan.assessment import Trouble
+from reconciler.plan.gpus import Grant, count_of, grant, held_by, held_for, needs_gpus
 from reconciler.plan.holdings import Holding, HostHoldings
 
 if TYPE_CHECKING:
@@ -23,14 +24,25 @@ _HINT = "free some, raise spec.admission of the host, or name another host"
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold what creations take of a host before anything can measure it."""
+    """Hold what creations take of a host before anything can measure it; `gpus_needed` are for those that need some."""
 
     sandboxes: int = 0
     memory_bytes: int = 0
+    gpus: int = 0
+    gpus_needed: int = 0
 
     def __add__(self, other: Taken) -> Taken:
         """Give what both take together."""
-        return Taken(sandboxes=self.sandboxes + other.sandboxes, memory_bytes=self.memory_bytes + other.memory_bytes)
+        return Taken(
+            sandboxes=self.sandboxes + other.sandboxes,
+            memory_bytes=self.memory_bytes + other.memory_bytes,
+            gpus=self.gpus + other.gpus,
+            gpus_needed=self.gpus_needed + other.gpus_needed,
+        )
+
+    def gpus_before(self, want: SandboxDesired) -> int:
+        """Count the GPUs that are given away before a sandbox has its turn: who can do without comes last."""
+        return self.gpus_needed if needs_gpus(want) else self.gpus
 
 
 NOTHING = Taken()
@@ -52,6 +64,23 @@ class Room(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
         `reserved` is what the plan makes here first.
         """
+        beyond = self._beyond_limits(want, reserved)
+        return beyond or held_for(self.grants(want, reserved_gpus=reserved.gpus_before(want)), want.containers)
+
+    def grants(self, want: SandboxDesired, *, reserved_gpus: int = 0) -> dict[str, Grant]:
+        """Say which GPUs its containers get, if they are made now."""
+        if all(one.gpu is msgspec.UNSET for one in want.containers):
+            return {}
+        others = (held for name, held in self.holdings.sandboxes.items() if name != want.name)
+        taken = sum(held_by(held, total=self.gpus) for held in others)
+        return grant(want, self._held(want.name), self.state.snapshot, taken=taken + reserved_gpus)
+
+    @property
+    def gpus(self) -> int:
+        """Count its GPUs; 0 also where it did not tell them."""
+        return len(self.state.snapshot.gpus or ()) if self.state.snapshot is not None else 0
+
+    def _beyond_limits(self, want: SandboxDesired, reserved: Taken) -> str | None:
         limits, facts = self.host.admission, self.state.snapshot
         if limits == Admission():
             return None
@@ -68,16 +97,25 @@ class Room(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             or _load(limits, facts)
         )
 
-    def takes(self, want: SandboxDesired) -> Taken:
-        """Say what a sandbox will take that is made here: for what runs of it already, the host's facts speak."""
-        held = self.holdings.sandboxes.get(want.name, Holding(sandbox=want.name))
+    def takes(self, want: SandboxDesired, *, reserved: Taken = NOTHING) -> Taken:
+        """Say what a sandbox will take that is made here: for what runs of it already, the host's facts speak.
+
+        `reserved` is what the plan makes here first: with `auto`, it may leave no GPU.
+        """
+        held = self._held(want.name)
         running = {name for name, one in held.settled.items() if one.seen.live.state in RUNNING_STATES}
         missing = [item.memory_bytes or 0 for item in want.containers if item.name not in running]
-        return Taken(sandboxes=0 if held.exists else 1, memory_bytes=sum(missing))
+        granted = [one.gpus for one in self.grants(want, reserved_gpus=reserved.gpus_before(want)).values()]
+        gpus = max(0, count_of(granted, total=self.gpus) - held_by(held, total=self.gpus)) if granted else 0
+        needed = gpus if needs_gpus(want) else 0
+        return Taken(sandboxes=0 if held.exists else 1, memory_bytes=sum(missing), gpus=gpus, gpus_needed=needed)
 
     def owned(self, *, without: str) -> int:
         """Count the sandboxes that are here, but for one: a half-made one takes no second room."""
         return len(self._there) - (without in self._there)
+
+    def _held(self, sandbox: str) -> Holding:
+        return self.holdings.sandboxes.get(sandbox) or Holding(sandbox=sandbox)
 
     @cached_property
     def _there(self) -> frozenset[str]:
@@ -148,5 +186,5 @@ def crowded_out(world: World, actions: list[Action]) -> dict[str, Trouble]:
         if trouble is not None:
             troubles[action.id] = trouble
         else:
-            coming[action.host] += room.takes(want)
+            coming[action.host] += room.takes(want, reserved=coming[action.host])
     return troubles

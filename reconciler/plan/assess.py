@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import assert_never
 
+import msgspec
+
 from reconciler.model.desired import SandboxDesired
 from reconciler.model.digest import container_digest, same_version
 from reconciler.model.names import parse_derived
@@ -18,6 +20,7 @@ from reconciler.model.resource import (
     Container,
     Directory,
     File,
+    Gpus,
     Network,
     Resource,
     Tree,
@@ -39,6 +42,7 @@ from reconciler.plan.compare import (
     where_said,
 )
 from reconciler.plan.composed import assess_compose, service_key
+from reconciler.plan.gpus import Grant
 from reconciler.plan.holdings import Holding, OwnedContainer
 from reconciler.plan.motion import compare_state
 from reconciler.plan.placed import own_folder, unnamed_files
@@ -56,7 +60,13 @@ _ABSENT = SeenPath(path="", kind="absent")
 
 
 def assess(
-    want: SandboxDesired, holding: Holding, view: HostView, *, bindings: Mapping[str, str], applied: str | None = None
+    want: SandboxDesired,
+    holding: Holding,
+    view: HostView,
+    *,
+    bindings: Mapping[str, str],
+    applied: str | None = None,
+    grants: Mapping[str, Grant],
 ) -> Assessment:
     """Compare one sandbox in full.
 
@@ -66,8 +76,9 @@ def assess(
         view: the host's view, for paths, images and the clock.
         bindings: `host.home` and its like, and `secret:NAME`, to their values.
         applied: the intent that the last whole action brought about, where that is remembered.
+        grants: which GPUs containers get that ask for some, by name, where they are made now.
     """
-    scene = set_scene(want, holding, view, bindings=bindings, applied=applied)
+    scene = set_scene(want, holding, view, bindings=bindings, applied=applied, grants=grants)
     found = [
         item
         for resource in want.resources
@@ -219,6 +230,8 @@ def _difference(scene: Scene, raw: Container, owned: OwnedContainer) -> Differen
     fact = scene.view.images.get(owned.seen.image_id)
     image = fact if isinstance(fact, ImageFact) else None
     bound = bind(raw, scene.bindings_in(run))
+    if raw.gpu is not msgspec.UNSET:
+        bound = msgspec.structs.replace(bound, gpu=_gpus_beside(scene, raw, raw.gpu, owned))
     if is_as_wanted(bound, owned.seen, image=image):
         return SAME
     return compare_container(
@@ -235,6 +248,23 @@ def _difference(scene: Scene, raw: Container, owned: OwnedContainer) -> Differen
         hidden=frozenset(ours.secrets.split(",")) if ours is not None else frozenset(),
         adopted=ours is None,
     )
+
+
+def _gpus_beside(scene: Scene, raw: Container, asked: Gpus, owned: OwnedContainer) -> Gpus | msgspec.UnsetType:
+    """Say which GPUs a container that is there should have.
+
+    What `auto` decided when it was made stays, until the specs ask for something else.
+    """
+    granted = scene.grants[raw.name]
+    if asked.policy == "require":
+        return asked.plain
+    ours = owned.proof.labels
+    stands = owned.seen.spec.gpu
+    is_possible = stands is msgspec.UNSET or stands == asked.plain
+    is_new = scene.said.intended and _is_intended(scene, raw, ours.digest if ours is not None else "")
+    if is_possible and (granted.is_held or not is_new):
+        return stands
+    return asked.plain if granted.is_held else granted.gpus
 
 
 def _with_moved_tag(scene: Scene, raw: Container, owned: OwnedContainer, difference: Difference) -> Difference:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from reconciler.model.digest import fingerprint
 from reconciler.model.effect import CreateContainer
 from reconciler.model.observed import ImageFact, Reachable, SeenContainer, SeenPath
@@ -9,6 +11,7 @@ from reconciler.model.plan import Action, Apply, Basis, Plan
 from reconciler.model.resource import Directory, File, Tree
 from reconciler.model.text import bind
 from reconciler.plan.holdings import Holding
+from reconciler.plan.words import in_words
 from reconciler.plan.world import Place, World
 
 FREE = "free"
@@ -65,9 +68,14 @@ def _reads_of(world: World, action: Action, state: Reachable) -> dict[str, str]:
             continue
         path = str(bind(resource.path, bindings))
         reads[f"path {path}"] = _path_fingerprint(state.view.paths.get(path))
+    asking = {one.name for one in (want.containers if want is not None else ()) if one.gpu is not msgspec.UNSET}
     for step in action.steps:
         if isinstance(step.do, Apply) and isinstance(step.do.effect, CreateContainer):
             reference = step.do.effect.container.image
+            if step.do.effect.container.name in asking:
+                gpus = step.do.effect.container.gpu
+                given = "none" if gpus is msgspec.UNSET else in_words("gpu", gpus)
+                reads[f"GPUs for {step.do.effect.container.name}"] = given
             fact = state.view.images.get(reference)
             reads[f"image {reference}"] = fact.id if isinstance(fact, ImageFact) else "absent"
             if isinstance(tag := state.view.tags.get(reference), str):

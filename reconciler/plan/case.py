@@ -19,13 +19,17 @@ Verdict = Action | Held | Matched
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold one object with everything known of it: D, R and O of the decision table."""
+    """Hold one object with everything known of it: D, R and O of the decision table.
+
+    `gpus_reserved` are those that the plan gives to others here first.
+    """
 
     world: World
     place: Place
     state: Reachable
     holding: Holding
     record: Record | None
+    gpus_reserved: int = 0
 
     @property
     def uid(self) -> str:

@@ -10,15 +10,22 @@ from reconciler.plan.wanted import classify_wanted
 from reconciler.plan.world import Place, World, unreachable_reason
 
 
-def classify(world: World, place: Place) -> Verdict:
-    """Decide about one object."""
+def classify(world: World, place: Place, *, gpus_reserved: int = 0) -> Verdict:
+    """Decide about one object; `gpus_reserved` are those that the plan gives to others on its host first."""
     nowhere = _nowhere(world, place)
     if nowhere is not None:
         return held_back(place, Bucket.HELD, nowhere)
     state = world.reachable(place.host)
     if state is None:
         return held_back(place, Bucket.UNKNOWN, unreachable_reason(world, place.host))
-    case = Case(world=world, place=place, state=state, holding=world.held(place), record=world.recorded(place))
+    case = Case(
+        world=world,
+        place=place,
+        state=state,
+        holding=world.held(place),
+        record=world.recorded(place),
+        gpus_reserved=gpus_reserved,
+    )
     want = world.wanted(place)
     trouble = world.host_troubles.get(place.host) or _doubt(case)
     if trouble is not None:

@@ -161,7 +161,7 @@ def _explain(
 
 
 def _shown(field: str, value: object, *, secret: bool, adopted: bool) -> str | None:
-    if value is None:
+    if value is None or value is msgspec.UNSET:
         return None
     if secret:
         return SECRET_SHOWN

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from reconciler.model.compose import Project
 from reconciler.model.digest import fingerprint
 from reconciler.model.effect import PutMarker, RestartContainer, UpCompose
-from reconciler.model.names import SERVICES, DerivedName, composed_name
-from reconciler.model.plan import Await, ResourceChange, Verb
+from reconciler.model.names import SERVICES
+from reconciler.model.plan import ResourceChange, Verb
 from reconciler.model.resource import Compose, Tree
 from reconciler.model.rule import Remedy
 from reconciler.model.text import bind
@@ -17,7 +17,6 @@ from reconciler.plan.motion import compare_run
 from reconciler.plan.step_list import existing
 
 if TYPE_CHECKING:
-    from reconciler.model.desired import SandboxDesired
     from reconciler.model.marker import Marker
     from reconciler.plan.scene import Scene
     from reconciler.plan.step_list import StepList
@@ -114,14 +113,9 @@ def lower_compose(work: Work, assessment: Assessment, steps: StepList, *, marker
     steps.effect(PutMarker(work.base_dir, marker), "remember the compose file")
     is_all = any(isinstance(item.resource, Compose) for item in touched)
     keys = {item.change.key for item in touched}
-    for name in (name for name in compose.services if is_all or service_key(name) in keys):
-        _await_service(work.want, work.fleet, name, steps, is_once=name in compose.once)
-
-
-def _await_service(want: SandboxDesired, fleet: str, name: str, steps: StepList, *, is_once: bool) -> None:
-    docker_name = composed_name(DerivedName(fleet, want.name, name), SERVICES)
-    for probe in want.probes_of_service(name, once=is_once):
-        steps.add(Await(probe, docker_name), f"wait until {name} is ready")
+    for part in work.want.parts(work.fleet):
+        if is_all or str(part.key) in keys:
+            steps.wait_for(part)
 
 
 def _is_composed(item: Item) -> bool:

@@ -150,7 +150,8 @@ def _not_listed(state: Reachable, named: LegacyName) -> Trouble:
     closed = [root.path for root in state.view.roots if root.state == "unreadable"]
     folder = named.name.rpartition("/")[0]
     if named.kind == "folder" and folder in closed:
-        return Trouble("NotListed", f"{folder} could not be listed, so nobody knows what this is", "look there by hand")
+        hint = "is it closed to the SSH user, a link, or holds it over 5000 entries, or a name with a line break?"
+        return Trouble("NotListed", f"{folder} could not be listed, so nobody knows what this is", hint)
     hint = f"reconcile inspect stale --on {named.host} prints the names that can be given"
     where = "a legacy pattern" if named.kind == "compose" else "a legacy root or our base folder"
     return Trouble("NotListed", f"no legacy find of this name is in {where} now", hint)

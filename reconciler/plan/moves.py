@@ -68,6 +68,6 @@ def _prove(world: World, place: Place) -> Action:
         run=holding.run,
         intent=want.intent,
         revision=marker.revision if marker is not None else world.request.revision,
-        keys=tuple(str(resource.key) for resource in want.resources),
+        keys=want.keys,
         profile=want.profile,
     )

@@ -18,6 +18,7 @@ from reconciler.model.record import Record, Records
 from reconciler.model.size import round_size
 from reconciler.plan.admission import Room, Taken
 from reconciler.plan.assessment import Trouble
+from reconciler.plan.gpus import needs_gpus
 from reconciler.plan.holdings import Holding
 from reconciler.plan.request import PlanRequest
 from reconciler.plan.suspension import suspension
@@ -40,7 +41,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     trouble: Trouble | None = None
 
 
-class Ground(msgspec.Struct, frozen=True, kw_only=True):
+class Siting(msgspec.Struct, frozen=True, kw_only=True):
     """Hold what placing looks at.
 
     Attributes:
@@ -76,23 +77,29 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
         return self.rooms[host].holdings.sandboxes.get(sandbox, none) if host in self.rooms else none
 
 
-def place(ground: Ground) -> dict[str, Placement]:
+def place(siting: Siting) -> dict[str, Placement]:
     """Place every sandbox whose spec leaves its host open, by name. Pure, and independent of any order.
 
     Those that are somewhere stay there. The others are placed one after the other, each counting what those before it
-    will take; what is not selected comes last, so that it takes nothing from what is.
+    will take; what is not selected comes last, so that it takes nothing from what is, and what can do without GPUs
+    comes after what cannot.
     """
-    choices, request = ground.desired.choices, ground.request
+    choices, request = siting.desired.choices, siting.request
     found: dict[str, Placement] = {}
     for name, choice in choices.items():
-        settled = _where_it_is(ground, name, choice)
+        settled = _where_it_is(siting, name, choice)
         if settled is not None:
             found[name] = settled
-    coming = _coming(ground, {name: placed.host for name, placed in found.items() if placed.trouble is None})
-    for name in sorted(choices.keys() - found.keys(), key=lambda one: (not _selected(request, one), one)):
-        placed = found[name] = _choose(ground, name, choices[name], coming)
+    coming = _coming(siting, {name: placed.host for name, placed in found.items() if placed.trouble is None})
+
+    def turn(name: str) -> tuple[bool, bool, str]:
+        return not _selected(request, name), not needs_gpus(choices[name].forms[0]), name
+
+    for name in sorted(choices.keys() - found.keys(), key=turn):
+        placed = found[name] = _choose(siting, name, choices[name], coming)
         if placed.trouble is None and name not in request.destroying:
-            coming[placed.host] += ground.rooms[placed.host].takes(choices[name].on(placed.host))
+            want, before = choices[name].on(placed.host), coming[placed.host]
+            coming[placed.host] += siting.rooms[placed.host].takes(want, reserved=before)
     return found
 
 
@@ -142,13 +149,13 @@ def _places(desired: Desired, records: Records) -> dict[str, frozenset[str]]:
 # Where it is ---------------------------------------------------------------------------------------------------------
 
 
-def _where_it_is(ground: Ground, name: str, choice: Choice) -> Placement | None:
+def _where_it_is(siting: Siting, name: str, choice: Choice) -> Placement | None:
     """Say where a sandbox stays, or why that cannot be told; None for one that is nowhere, or has to move."""
-    records = ground.remembered.get(sandbox_uid(ground.desired.fleet, name), {})
-    standing = [host for host in sorted(choice.hosts) if ground.unread(host) is None and _stands(ground, host, name)]
+    records = siting.remembered.get(sandbox_uid(siting.desired.fleet, name), {})
+    standing = [host for host in sorted(choice.hosts) if siting.unread(host) is None and _stands(siting, host, name)]
     if standing:
-        return Placement(host=max(standing, key=lambda host: _claim(ground, host, name, records)))
-    unread = [(host, why) for host in sorted(records) if (why := ground.unread(host)) is not None]
+        return Placement(host=max(standing, key=lambda host: _claim(siting, host, name, records)))
+    unread = [(host, why) for host in sorted(records) if (why := siting.unread(host)) is not None]
     if unread:
         return _out_of_sight(unread, choice)
     known = sorted(
@@ -156,24 +163,24 @@ def _where_it_is(ground: Ground, name: str, choice: Choice) -> Placement | None:
     )
     if known:
         return Placement(host=known[-1])
-    silent = [(host, why) for host in sorted(choice.hosts) if (why := ground.unread(host)) is not None]
+    silent = [(host, why) for host in sorted(choice.hosts) if (why := siting.unread(host)) is not None]
     if silent and not records:
         return _perhaps_there(silent, choice)
-    kept = [host for host in sorted(choice.hosts) if ground.held(host, name).volumes]
+    kept = [host for host in sorted(choice.hosts) if siting.held(host, name).volumes]
     return Placement(host=kept[0], notes=("placed where its volumes are",)) if kept else None
 
 
-def _stands(ground: Ground, host: str, name: str) -> bool:
+def _stands(siting: Siting, host: str, name: str) -> bool:
     """Tell whether a host holds a sandbox, what may be it, or the mark that it has to stay away."""
-    held, holdings = ground.held(host, name), ground.rooms[host].holdings
+    held, holdings = siting.held(host, name), siting.rooms[host].holdings
     is_marked = held.marker is not None
-    may_be = held.doubts or name in holdings.renamed or sandbox_uid(ground.desired.fleet, name) in holdings.damaged
+    may_be = held.doubts or name in holdings.renamed or sandbox_uid(siting.desired.fleet, name) in holdings.damaged
     return bool(held.exists or is_marked or may_be)
 
 
-def _claim(ground: Ground, host: str, name: str, records: Mapping[str, Record]) -> tuple[bool, bool, int]:
+def _claim(siting: Siting, host: str, name: str, records: Mapping[str, Record]) -> tuple[bool, bool, int]:
     """Rank one of two copies: what is there comes before a mark, what we remember before what we do not."""
-    held = ground.held(host, name)
+    held = siting.held(host, name)
     return held.exists, host in records, held.generation
 
 
@@ -202,12 +209,20 @@ def _perhaps_there(silent: list[tuple[str, Trouble]], choice: Choice) -> Placeme
 
 
 class _Site(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold one host that a sandbox may go to. `sandboxes` are those there and those to come; None is not measured."""
+    """Hold one host that a sandbox may go to.
+
+    Attributes:
+        sandboxes: those there and those to come.
+        available_bytes: None is not measured.
+        refusal: why it cannot go there.
+        goes_without: what it lacks of the GPUs that the sandbox would rather have, and can do without.
+    """
 
     host: str
     sandboxes: int
     available_bytes: int | None
     refusal: str | None
+    goes_without: str | None = None
 
     def rank(self, strategy: str) -> tuple[int, bool, int, str]:
         """Order hosts: for `spread` the emptiest comes first, for `pack` the fullest."""
@@ -220,8 +235,8 @@ class _Site(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.sandboxes}{unit}{memory}"
 
 
-def _choose(ground: Ground, name: str, choice: Choice, coming: Mapping[str, Taken]) -> Placement:
-    sites = sorted(_sites(ground, name, choice, coming), key=lambda site: site.rank(choice.strategy))
+def _choose(siting: Siting, name: str, choice: Choice, coming: Mapping[str, Taken]) -> Placement:
+    sites = sorted(_sites(siting, name, choice, coming), key=lambda site: site.rank(choice.strategy))
     fit = [site for site in sites if site.refusal is None]
     if not fit:
         refused = "; ".join(sorted(site.refusal or "" for site in sites)[:_SHOWN])
@@ -229,29 +244,37 @@ def _choose(ground: Ground, name: str, choice: Choice, coming: Mapping[str, Take
         message = f"none of the {_hosts(choice)} can take it: {refused}{more}"
         hint = "free some, raise spec.admission of a host, or give another host the labels"
         return Placement(host=sites[0].host, trouble=Trouble("NoHostFits", message, hint))
-    again = ground.request.placed.get(name)
+    left_out = [one.refusal for one in sites if one.refusal is not None]
+    if whole := [site for site in fit if site.goes_without is None]:
+        left_out += [one.goes_without for one in fit if one.goes_without is not None]
+        fit = whole
+    again = siting.request.placed.get(name)
     site = next((one for one in fit if one.host == again), fit[0])
-    left_out = sorted(one.refusal for one in sites if one.refusal is not None)
+    left_out.sort()
     notes = [_why(site, fit, choice, all_fit=not left_out)]
     notes += [f"left out: {refusal}" for refusal in left_out[:_SHOWN]]
+    notes += [f"left out: {len(left_out) - _SHOWN} more"] if len(left_out) > _SHOWN else []
     return Placement(host=site.host, notes=tuple(notes))
 
 
-def _sites(ground: Ground, name: str, choice: Choice, coming: Mapping[str, Taken]) -> Iterator[_Site]:
+def _sites(siting: Siting, name: str, choice: Choice, coming: Mapping[str, Taken]) -> Iterator[_Site]:
     for host in choice.hosts:
-        room = ground.rooms.get(host)
+        room = siting.rooms.get(host)
         if room is None:
-            why = ground.unread(host)
+            why = siting.unread(host)
             refusal = why.message if why is not None else ""
             yield _Site(host=host, sandboxes=0, available_bytes=None, refusal=refusal)
             continue
-        trouble, lacking = ground.troubles.get(host), room.lacking(choice.on(host), reserved=coming[host])
+        want = choice.on(host)
+        trouble, lacking = siting.troubles.get(host), room.lacking(want, reserved=coming[host])
+        granted = room.grants(want, reserved_gpus=coming[host].gpus_before(want))
         facts = room.state.snapshot
         yield _Site(
             host=host,
             sandboxes=room.owned(without=name) + coming[host].sandboxes,
             available_bytes=None if facts is None else facts.memory_available_bytes - coming[host].memory_bytes,
             refusal=trouble.message if trouble is not None else lacking and f"{host} {lacking}",
+            goes_without=next((f"{host} {one.lacking}" for one in granted.values() if one.lacking), None),
         )
 
 
@@ -260,7 +283,8 @@ def _why(site: _Site, fit: list[_Site], choice: Choice, *, all_fit: bool) -> str
     room = "" if all_fit else " that can take it"
     if len(fit) == 1:
         only = "the only host" if len(choice.hosts) == 1 else f"the only one of {_hosts(choice)}{room}"
-        return f"placed on {site.host}: {only}{f' with {_pool(choice)}' if len(choice.hosts) == 1 else ''}"
+        pool = f" with {_pool(choice)}" if len(choice.hosts) == 1 and choice.selector else ""
+        return f"placed on {site.host}: {only}{pool}"
     most = "the emptiest" if choice.strategy == "spread" else "the fullest"
     others = [one for one in fit if one is not site]
     is_tie = any(one.sandboxes == site.sandboxes for one in others)
@@ -279,29 +303,30 @@ def _pool(choice: Choice) -> str:
     return ", ".join(f"{key}={value}" for key, value in sorted(choice.selector.items()))
 
 
-def _coming(ground: Ground, placed: Mapping[str, str]) -> defaultdict[str, Taken]:
+def _coming(siting: Siting, placed: Mapping[str, str]) -> defaultdict[str, Taken]:
     """Give what hosts are to take besides: sandboxes that are wanted there and not there yet.
 
     More than this plan may make in the end: what is held back later keeps its room all the same.
     """
     coming: defaultdict[str, Taken] = defaultdict(Taken)
-    for want in sorted(settled(ground.desired, placed).sandboxes.values(), key=lambda one: one.name):
-        room = ground.rooms.get(want.host)
-        if room is None or (want.name in ground.desired.choices and want.name not in placed):
+    wanted = settled(siting.desired, placed).sandboxes.values()
+    for want in sorted(wanted, key=lambda one: (not needs_gpus(one), one.name)):
+        room = siting.rooms.get(want.host)
+        if room is None or (want.name in siting.desired.choices and want.name not in placed):
             continue
-        if _comes(ground, want):
-            coming[want.host] += room.takes(want)
+        if _comes(siting, want):
+            coming[want.host] += room.takes(want, reserved=coming[want.host])
     return coming
 
 
-def _comes(ground: Ground, want: SandboxDesired) -> bool:
+def _comes(siting: Siting, want: SandboxDesired) -> bool:
     """Tell whether a sandbox that is not there yet may be made by this plan."""
-    request, held = ground.request, ground.held(want.host, want.name)
+    request, held = siting.request, siting.held(want.host, want.name)
     marker = held.marker
     is_there = bool(held.containers) or (marker is not None and marker.phase == "expired")
     is_left = want.name in request.destroying or suspension(want.suspend, "it", now=request.now) is not None
     is_meant = request.selection.covers(sandbox=want.name, host=want.host)
-    return is_meant and not (is_there or is_left or want.host in ground.troubles)
+    return is_meant and not (is_there or is_left or want.host in siting.troubles)
 
 
 def _selected(request: PlanRequest, name: str) -> bool:

@@ -13,6 +13,7 @@ from reconciler.model.plan import FieldChange
 from reconciler.model.resource import Container
 from reconciler.model.rule import Remedy
 from reconciler.plan.compare import Said, where_said
+from reconciler.plan.gpus import Grant
 from reconciler.plan.holdings import Holding
 from reconciler.plan.intent import same_intent
 from reconciler.plan.placed import own_files
@@ -29,6 +30,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
         said: what is known of what was said, for naming where a difference comes from.
         files: those that are wanted in the sandbox's own folder.
         containers: those that are wanted.
+        grants: which GPUs those get that ask for some, by name, where they are made now.
     """
 
     want: SandboxDesired
@@ -40,6 +42,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     said: Said
     files: tuple[str, ...]
     containers: tuple[Container, ...]
+    grants: Mapping[str, Grant]
 
     def bindings_in(self, run: str) -> Mapping[str, str]:
         """Give the bindings with those of a run."""
@@ -53,7 +56,13 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def set_scene(
-    want: SandboxDesired, holding: Holding, view: HostView, *, bindings: Mapping[str, str], applied: str | None
+    want: SandboxDesired,
+    holding: Holding,
+    view: HostView,
+    *,
+    bindings: Mapping[str, str],
+    applied: str | None,
+    grants: Mapping[str, Grant],
 ) -> Scene:
     """Set the scene. `applied` counts beside the marker, which may be of an action that was cut."""
     marker = holding.marker
@@ -69,4 +78,5 @@ def set_scene(
         said=Said(want.origins, changed or not known),
         files=own_files(want, base_dir=view.identity.base_dir, bindings=bindings),
         containers=want.containers,
+        grants=grants,
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from reconciler.model.desired import Part
 from reconciler.model.effect import Effect, Existing, RemoveContainer, StopContainer
 from reconciler.model.names import sandbox_uid
 from reconciler.model.observed import STOPPED_STATES
-from reconciler.model.plan import Apply, Do, Measure, Step
+from reconciler.model.plan import Apply, Await, Do, Measure, Step
 from reconciler.plan.holdings import OwnedContainer
 
 
@@ -26,6 +27,12 @@ class StepList:
     def effect(self, effect: Effect, title: str) -> None:
         """Add one step that is an effect."""
         self.add(Apply(effect), title)
+
+    def wait_for(self, part: Part, *, named: str = "") -> None:
+        """Ask every probe of a part, which may have another name than its lasting one for now."""
+        for probe in part.probes:
+            wait = Await(probe, named or part.docker_name, gating=not part.optional)
+            self.add(wait, f"wait until {part.key.name} is ready")
 
     @contextlib.contextmanager
     def measured(self, wanted: bool) -> Iterator[None]:  # noqa: FBT001  # the only thing that can be said of it

@@ -7,7 +7,7 @@ is known to be possible.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
@@ -40,13 +40,25 @@ from reconciler.model.effect import (
 from reconciler.model.marker import Marker
 from reconciler.model.names import DerivedName, Key
 from reconciler.model.observed import HostView, ImageFact
-from reconciler.model.plan import Await, Note, Step, Verb
-from reconciler.model.resource import STAGED, TREE_KEY, Compose, Container, Directory, File, Network, Tree, Volume
+from reconciler.model.plan import Note, Step, Verb
+from reconciler.model.resource import (
+    STAGED,
+    TREE_BEGUN,
+    TREE_KEY,
+    Compose,
+    Container,
+    Directory,
+    File,
+    Network,
+    Tree,
+    Volume,
+)
 from reconciler.model.rule import rules
 from reconciler.model.size import round_size
 from reconciler.model.text import bind, is_secret
 from reconciler.plan.assessment import Assessment, Item
 from reconciler.plan.composed import lower_compose, project_of
+from reconciler.plan.gpus import Grant
 from reconciler.plan.holdings import Holding
 from reconciler.plan.placed import unnamed_files
 from reconciler.plan.runs import arrival_hex, run_bindings
@@ -61,6 +73,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         marker: what the sandbox's marker will say.
         bindings: `host.…` values; `run.…` are derived from the marker's run, secrets stay symbolic.
         storage_roots: folders besides baseDir in which the specs may make directories.
+        grants: which GPUs containers get that ask for some, by name.
     """
 
     fleet: str
@@ -71,6 +84,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     marker: Marker
     bindings: Mapping[str, str]
     storage_roots: tuple[str, ...] = ()
+    grants: Mapping[str, Grant] = {}
 
     @property
     def base_dir(self) -> str:
@@ -112,7 +126,8 @@ def _lower_items(work: Work, assessment: Assessment, steps: StepList) -> None:
 def prove(want: SandboxDesired, *, fleet: str, action: str) -> tuple[Step, ...]:
     """Ask every probe of a sandbox, and change nothing."""
     steps = StepList(action)
-    _await(want, fleet, want.containers, steps)
+    for part in want.parts(fleet):
+        steps.wait_for(part)
     return steps.finish()
 
 
@@ -123,7 +138,7 @@ def _marker_until_done(work: Work, assessment: Assessment) -> Marker:
         marker = msgspec.structs.replace(marker, compose="")
     for item in assessment.items:
         if isinstance(item.resource, Tree):
-            marker = msgspec.structs.replace(marker, tree="")
+            marker = msgspec.structs.replace(marker, tree=TREE_BEGUN)
         elif item.change.key == str(TREE_KEY) and before is not None:
             marker = msgspec.structs.replace(marker, tree=before.tree)
     return marker
@@ -195,16 +210,17 @@ def _lower_containers(work: Work, assessment: Assessment, steps: StepList) -> No
     touched = [container for container in start_order(work.want.containers) if container.name in by_name]
     for container in touched:
         for name in container.after:
-            _await(
-                work.want, work.fleet, [other for other in touched if other.name == name and name not in waited], steps
-            )
+            for other in touched:
+                if other.name == name and name not in waited:
+                    steps.wait_for(work.want.part(other, work.fleet))
             waited.add(name)
         if _lower_container(work, container, by_name[container.name], steps):
             waited.add(container.name)
     pending = [
         container for container in touched if container.name not in waited and _is_started(by_name[container.name])
     ]
-    _await(work.want, work.fleet, pending, steps)
+    for container in pending:
+        steps.wait_for(work.want.part(container, work.fleet))
 
 
 def _is_started(item: Item) -> bool:
@@ -263,6 +279,8 @@ def _create(work: Work, raw: Container, name: str, steps: StepList) -> None:
     image = None if has_moved else work.view.images.get(raw.image)
     labels = _labels(work, raw.key, digest=container_digest(raw), steps=steps, secrets=_secret_fields(raw))
     bound = bind(raw, {**work.bindings, **run_bindings(work.marker.run)})
+    if raw.name in work.grants:
+        bound = msgspec.structs.replace(bound, gpu=work.grants[raw.name].gpus)
     steps.effect(
         CreateContainer(
             name=name,
@@ -286,7 +304,7 @@ def _replace(work: Work, raw: Container, name: str, old: Existing, steps: StepLi
     start_first = work.want.update == "start-first"
     if start_first:
         steps.effect(StartContainer(new), f"start the new {raw.name}")
-        _await(work.want, work.fleet, [raw], steps, names={raw.name: arriving})
+        steps.wait_for(work.want.part(raw, work.fleet), named=arriving)
     steps.effect(StopContainer(old, raw.stop_grace_s), f"stop the old {raw.name}")
     steps.effect(RemoveContainer(old), f"remove the old {raw.name}")
     steps.effect(RenameContainer(new, name), f"give {raw.name} its lasting name")
@@ -298,20 +316,6 @@ def _replace(work: Work, raw: Container, name: str, old: Existing, steps: StepLi
 def _networks(leftovers: list[Item]) -> list[Item]:
     """Pick the networks among leftovers."""
     return [item for item in leftovers if item.owned is None and item.dropped is None]
-
-
-def _await(
-    want: SandboxDesired,
-    fleet: str,
-    containers: Iterable[Container],
-    steps: StepList,
-    names: Mapping[str, str] | None = None,
-) -> None:
-    """Ask every probe of these containers; one without a probe must at least run, or have finished."""
-    for container in containers:
-        name = (names or {}).get(container.name) or str(DerivedName(fleet, want.name, container.name))
-        for probe in want.probes_of(container):
-            steps.add(Await(probe, name, gating=not container.optional), f"wait until {container.name} is ready")
 
 
 def _secret_fields(raw: Container) -> str:

@@ -110,7 +110,8 @@ def _end_ad_hoc(case: Case) -> Verdict:
     if marker.created_at + timedelta(seconds=ttl_s) > case.now_by_both_clocks:
         return case.settle(Bucket.AD_HOC, "made by a command, and left until its ttl")
     cause = Cause(f"made by a command, and its ttl of {ttl_s} s is over")
-    return case.end(Verb.REAP, Bucket.AD_HOC, cause, teardown.destroy(case.ending))
+    # Whoever made it agreed to its ttl.
+    return case.end(Verb.REAP, Bucket.AD_HOC, cause, teardown.destroy(case.ending), counted=False)
 
 
 def _reap(case: Case) -> Verdict:
@@ -128,7 +129,9 @@ def _reap(case: Case) -> Verdict:
         return _bury_on(case)
     if age_s < policy.older_than_s:
         message = f"an orphan, and younger ({age_s:.0f} s) than reap.olderThan ({policy.older_than_s} s)"
-        return case.hold(Bucket.ORPHAN, Trouble("TooYoung", message))
+        return case.hold(
+            Bucket.ORPHAN, Trouble("TooYoung", message, "write its spec to keep it; else it goes when it is old enough")
+        )
     if case.holding.containers:
         then = f"removed after {policy.grace_s} s of grace" if policy.grace_s else "removed by the next pass"
         cause = Cause(f"an orphan, {age_s:.0f} s old: stopped now, {then}")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 import msgspec
 
 from reconciler.model.desired import SandboxDesired
 from reconciler.model.marker import Marker
-from reconciler.model.names import SERVICES, DerivedName, composed_name
+from reconciler.model.names import WHAT_RUNS, DerivedName
 from reconciler.model.plan import Action, Bucket, Cause, FieldChange, Verb
 from reconciler.model.resource import Network, Volume
+from reconciler.model.rule import Remedy
 from reconciler.plan import teardown
 from reconciler.plan.admission import admission_trouble
 from reconciler.plan.assess import assess
@@ -18,6 +20,7 @@ from reconciler.plan.assessment import Assessment, Trouble
 from reconciler.plan.case import Case, Verdict
 from reconciler.plan.compare import where_said
 from reconciler.plan.composed import digest_of
+from reconciler.plan.gpus import GPU_HINT, Grant, held_for
 from reconciler.plan.intent import same_intent
 from reconciler.plan.mounts import mount_trouble
 from reconciler.plan.placed import own_files
@@ -40,7 +43,11 @@ def classify_wanted(case: Case, want: SandboxDesired) -> Verdict:
     view = case.state.view
     bindings = {**case.world.bindings(case.place.host), **case.world.request.secrets}
     applied = case.record.intent if case.record is not None else None
-    assessment = assess(want, case.holding, view, bindings=bindings, applied=applied)
+    grants = case.world.rooms[case.place.host].grants(want, reserved_gpus=case.gpus_reserved)
+    assessment = assess(want, case.holding, view, bindings=bindings, applied=applied, grants=grants)
+    if _begins_anew(case, want):
+        anew = FieldChange(path="ttl", old="over", new="anew", remedy=Remedy.IN_PLACE, origin="intent", at=want.at)
+        assessment = msgspec.structs.replace(assessment, marker=(*assessment.marker, anew))
     bucket = _bucket(case, assessment)
     if suspended is not None and bucket is not Bucket.MATCHING:
         return case.hold(Bucket.HELD, suspended)
@@ -48,7 +55,7 @@ def classify_wanted(case: Case, want: SandboxDesired) -> Verdict:
         return case.hold(Bucket.HELD, assessment.trouble)
     if bucket is Bucket.MATCHING:
         return case.settle(bucket)
-    return _change(case, want, assessment, bucket)
+    return _change(case, want, assessment, bucket, grants)
 
 
 def _bucket(case: Case, assessment: Assessment) -> Bucket:
@@ -64,15 +71,17 @@ def _bucket(case: Case, assessment: Assessment) -> Bucket:
 def _lost_containers(case: Case, assessment: Assessment) -> bool:
     """Tell whether containers are wanted and none of them is there."""
     want = case.world.desired.sandboxes[case.place.sandbox]
-    wanted = len(want.containers) + (len(want.compose.services) if want.compose is not None else 0)
-    gone = [key for key in assessment.vanished if key.startswith(("containers/", f"{SERVICES}/"))]
-    return bool(wanted) and len(gone) == wanted
+    wanted = [key for key in want.keys if key.startswith(WHAT_RUNS)]
+    gone = [key for key in assessment.vanished if key.startswith(WHAT_RUNS)]
+    return bool(wanted) and len(gone) == len(wanted)
 
 
-def _change(case: Case, want: SandboxDesired, assessment: Assessment, bucket: Bucket) -> Verdict:
+def _change(
+    case: Case, want: SandboxDesired, assessment: Assessment, bucket: Bucket, grants: Mapping[str, Grant]
+) -> Verdict:
     """Decide the creation, adoption, update or replacement of a wanted sandbox."""
     verb = Verb.CREATE if bucket in (Bucket.MISSING, Bucket.ZOMBIE_WANTED) else assessment.verb or Verb.ADOPT
-    trouble = _forbidden(case, want, assessment, verb)
+    trouble = _forbidden(case, want, assessment, verb) or _short_of_gpus(case, assessment, grants)
     if trouble is not None:
         return case.hold(Bucket.HELD, trouble)
     marker = _next_marker(case, want, assessment, verb)
@@ -86,6 +95,7 @@ def _change(case: Case, want: SandboxDesired, assessment: Assessment, bucket: Bu
         marker=marker,
         bindings=case.world.bindings(case.place.host),
         storage_roots=tuple(sorted(host.storage.values())),
+        grants=grants,
     )
     adopting = case.record is None and case.holding.exists
     return Action(
@@ -103,10 +113,10 @@ def _change(case: Case, want: SandboxDesired, assessment: Assessment, bucket: Bu
         run=marker.run,
         intent=want.intent,
         revision=case.world.request.revision,
-        keys=tuple(str(resource.key) for resource in want.resources),
+        keys=want.keys,
         profile=want.profile,
         strategy=want.update if verb is Verb.REPLACE else None,
-        notes=_notes(case, bucket, adopting=adopting, verb=verb),
+        notes=(*_notes(case, bucket, adopting=adopting, verb=verb), *_without_gpus(case, assessment, grants)),
         marker=_told_of_marker(assessment, verb),
     )
 
@@ -141,6 +151,19 @@ def _forbidden(case: Case, want: SandboxDesired, assessment: Assessment, verb: V
     if verb is Verb.CREATE:
         return admission_trouble(case.world.rooms[case.place.host], want) or _taken_port(case, want)
     return _taken_port(case, want) if verb in (Verb.REPLACE, Verb.START) else None
+
+
+def _short_of_gpus(case: Case, assessment: Assessment, grants: Mapping[str, Grant]) -> Trouble | None:
+    """Hold back what needs GPUs that are not to be had, or of which nothing is known."""
+    lacking = held_for(grants, assessment.made_anew)
+    return None if lacking is None else Trouble("AdmissionRefused", f"{case.place.host} {lacking}", GPU_HINT)
+
+
+def _without_gpus(case: Case, assessment: Assessment, grants: Mapping[str, Grant]) -> Iterator[str]:
+    """Say which containers are made without the GPUs that they would rather have, and why."""
+    for one in assessment.made_anew:
+        if one.name in grants and grants[one.name].lacking:
+            yield f"{one.name} is made without GPUs: {case.place.host} {grants[one.name].lacking}"
 
 
 def _taken_port(case: Case, want: SandboxDesired) -> Trouble | None:
@@ -208,16 +231,12 @@ def _clash(case: Case, want: SandboxDesired) -> Trouble | None:
                 f"look at it, then: docker {kind} rm {name}",
             )
     others = holdings.others
-    names = [str(DerivedName(case.world.desired.fleet, want.name, container.name)) for container in want.containers]
-    if want.compose is not None:
-        services = (DerivedName(case.world.desired.fleet, want.name, name) for name in want.compose.services)
-        names += [composed_name(service, SERVICES) for service in services]
-    for name in names:
-        other = others.get(name)
+    for part in want.parts(case.world.desired.fleet):
+        other = others.get(part.docker_name)
         if other is not None:
             return Trouble(
                 "NameTaken",
-                f"container name {name} is taken by {other.owner}: {other.full_id}",
+                f"container name {part.docker_name} is taken by {other.owner}: {other.full_id}",
                 f"remove or rename it, or take it over with: reconcile adopt {other.full_id}",
             )
     return None
@@ -263,7 +282,7 @@ def _next_marker(case: Case, want: SandboxDesired, assessment: Assessment, verb:
     return msgspec.structs.replace(
         fresh,
         generation=max(fresh.generation, old.generation + int(not same_intent(old.intent, want.intent))),
-        created_at=fresh.created_at if verb is Verb.CREATE or old.phase == "expired" else old.created_at,
+        created_at=fresh.created_at if verb is Verb.CREATE or _begins_anew(case, want) else old.created_at,
         run=fresh.run if begins_run else old.run,
         # The only proof of an adopted container, so it must outlast the container: an id is never given twice.
         adopted={key: full_id for key, full_id in old.adopted.items() if full_id in standing},
@@ -272,6 +291,8 @@ def _next_marker(case: Case, want: SandboxDesired, assessment: Assessment, verb:
 
 def _after_its_ttl(case: Case, want: SandboxDesired, suspended: Trouble | None) -> Verdict | None:
     """Decide about a sandbox whose ttl is over, or was; None while it may live."""
+    if want.origin == "adhoc":
+        return None  # whoever asks for it now begins its time anew
     marker, record = case.holding.marker, case.record
     absent = "expired: absent until its spec changes"
     if marker is None:
@@ -297,6 +318,12 @@ def _expired(case: Case, want: SandboxDesired) -> bool:
     if marker is None or want.ttl_s is None or marker.phase != "present":
         return False
     return marker.created_at + timedelta(seconds=want.ttl_s) <= case.now_by_both_clocks
+
+
+def _begins_anew(case: Case, want: SandboxDesired) -> bool:
+    """Tell whether a ttl that is over begins again: its spec has changed since, or a command asks for it."""
+    marker = case.holding.marker
+    return marker is not None and (marker.phase == "expired" or _expired(case, want))
 
 
 def _expire(case: Case, want: SandboxDesired, marker: Marker) -> Action:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from reconciler.model.resource import Mount, Published, Ulimit
+from reconciler.model.resource import TREE_BEGUN, Gpus, Mount, Published, Ulimit
 from reconciler.model.size import exact_size
 from reconciler.model.text import Template
 
@@ -16,7 +16,7 @@ _DIGEST_SHOWN = len("tree1:") + 12
 
 def tree_in_words(content: str) -> str:
     """Say which tree it is, or that there is none."""
-    return content[:_DIGEST_SHOWN] or "(not whole)"
+    return "(not whole)" if content in ("", TREE_BEGUN) else content[:_DIGEST_SHOWN]
 
 
 def in_words(field: str, value: object) -> str:
@@ -34,6 +34,8 @@ def in_words(field: str, value: object) -> str:
             return f"{kind} {source}{' (read-only)' if read_only else ''}"
         case Published(bind=bind, host_port=host_port):
             return f"{bind}:{host_port if host_port is not None else '(any free port)'}"
+        case Gpus(count=count):
+            return "all GPUs" if count is None else f"{count} GPU{'' if count == 1 else 's'}"
         case Ulimit(soft=soft, hard=hard):
             return f"{soft}:{hard}"
         case tuple():

@@ -15,7 +15,7 @@ from reconciler.plan.admission import Room
 from reconciler.plan.assessment import Trouble
 from reconciler.plan.holdings import Holding, HostHoldings, sort_view
 from reconciler.plan.machine import find_twins, identity_trouble, storage_trouble
-from reconciler.plan.placement import Ground, Placement, place, settled
+from reconciler.plan.placement import Placement, Siting, place, settled
 from reconciler.plan.request import PlanRequest
 from reconciler.plan.suspension import suspension
 
@@ -124,7 +124,7 @@ def lay_out(desired: Desired, observed: Observed, records: Records, request: Pla
         if name in desired.hosts
     }
     placements = place(
-        Ground(
+        Siting(
             desired=desired, observed=observed, remembered=remembered, rooms=rooms, troubles=troubles, request=request
         )
     )

@@ -7,6 +7,7 @@ that nobody knows.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -87,10 +88,9 @@ class Journal:
                 passes = closing(stack, make_folder(PASSES, inside=root))
                 _prune(passes, keep=plan.pass_id)
                 folder = closing(stack, make_folder(plan.pass_id, inside=passes))
+                events = closing(stack, _open_events(folder))
                 _reserve(root)
                 write_whole(PLAN_FILE, pretty(plan), folder=folder)
-                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-                events = closing(stack, os.open(EVENTS_FILE, flags, FILE_MODE, dir_fd=folder))
                 os.fsync(folder)
             except OSError as error:
                 _release(status)
@@ -180,6 +180,22 @@ def _after(step: Step, host: str, outcome: Outcome, *, at: datetime) -> Line:
             return Line(**said, outcome="not_done", code=code, message=message)
         case Unknown(why=why):
             return Line(**said, outcome="unknown", message=why)
+
+
+def _open_events(folder: int) -> int:
+    """Open the journal of a pass and hold it, so that others can tell one that runs from one that was cut short."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    file = os.open(EVENTS_FILE, flags, FILE_MODE, dir_fd=folder)
+    try:
+        # Whoever asks has it for a moment.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        # A saved plan that came to nothing may be applied again.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(OUTCOMES_FILE, dir_fd=folder)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
 
 
 def _reserve(root: int) -> None:

@@ -55,6 +55,18 @@ def hold(folder: int, *, owner: str, now: datetime, name: str) -> Iterator[None]
         os.close(file)
 
 
+def last_holder(folder: int) -> Holder | None:
+    """Read who held the lock last, or holds it; None where nobody ever did, or where that cannot be read."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        file = os.open(LOCK_NAME, flags, dir_fd=folder)
+        try:
+            return msgspec.json.decode(os.pread(file, _TEXT_LIMIT_BYTES, 0), type=Holder)
+        finally:
+            os.close(file)
+    return None
+
+
 def _acquire(folder: int, *, name: str) -> int:
     while True:
         file = _open(folder, name=name)

@@ -11,10 +11,10 @@ import msgspec
 from reconciler.model import labels as label
 from reconciler.model.desired import Desired
 from reconciler.model.effect import Done, DropPath, Effect, NotDone, Outcome, PutMarker, RemoveNetwork
-from reconciler.model.names import Key, parse_derived, sandbox_uid
-from reconciler.model.observed import HostView, ImageFact, Observed, Reachable, SeenContainer
+from reconciler.model.names import Key, sandbox_uid
+from reconciler.model.observed import HostView, ImageFact, Observed, Reachable, SeenContainer, SeenNetwork
 from reconciler.model.outcome import ActionEnded, PassEnded, StepEnded
-from reconciler.model.ownership import Ours, carries_ours, prove_labels, trusted_markers
+from reconciler.model.ownership import Ours, carries_ours, derived_from, prove_labels, trusted_markers
 from reconciler.model.plan import Action, Apply, Bucket, Plan, Step
 from reconciler.model.record import Records
 from reconciler.model.removal import ContainerEvidence, LookEvidence, NetworkEvidence, RemovalRecord, Touched
@@ -91,23 +91,26 @@ def _looks(looks: tuple[Observed, ...], action: Action, *, fleet: str) -> Iterat
 
 
 def _look(view: HostView, action: Action, *, fleet: str) -> LookEvidence:
-    networks = (one for one in view.networks if _is_of(one.name, fleet=fleet, sandbox=action.sandbox))
+    networks = (one for one in view.networks if _is_of(one, fleet=fleet, sandbox=action.sandbox))
     return LookEvidence(
         observed_at=view.observed_at,
         host_clock_epoch_s=view.host_clock_epoch_s,
         host_id=view.identity.host_id,
         folder=f"{view.identity.base_dir}/{action.uid}",
         containers=tuple(
-            _container(one, view) for one in view.containers if _is_of(one.name, fleet=fleet, sandbox=action.sandbox)
+            _container(one, view) for one in view.containers if _is_of(one, fleet=fleet, sandbox=action.sandbox)
         ),
-        networks=tuple(NetworkEvidence(id=one.id, name=one.name, labels=_ours(one.labels)) for one in networks),
+        networks=tuple(
+            NetworkEvidence(id=one.id, name=one.name, labels=_ours(one.labels), created_at=one.created_at)
+            for one in networks
+        ),
         marker=trusted_markers(view, fleet=fleet).get(action.uid),
         find=see_find(view, action) if action.bucket is Bucket.LEGACY else None,
     )
 
 
-def _is_of(name: str, *, fleet: str, sandbox: str) -> bool:
-    derived = parse_derived(name)
+def _is_of(one: SeenContainer | SeenNetwork, *, fleet: str, sandbox: str) -> bool:
+    derived = derived_from(one.name, one.labels)
     return derived is not None and (derived.fleet, derived.sandbox) == (fleet, sandbox)
 
 
@@ -180,7 +183,7 @@ def _touched_of(look: LookEvidence, record: RemovalRecord) -> Iterator[Container
 
 
 def _is_proved(seen: ContainerEvidence, look: LookEvidence, record: RemovalRecord) -> bool:
-    name = parse_derived(seen.name)
+    name = derived_from(seen.name, seen.labels)
     if look.marker is not None and name is not None:
         adopted = look.marker.adopted.get(str(Key("containers", name.resource)))
         if adopted == seen.full_id:
@@ -201,11 +204,21 @@ def _faults_of_targets(record: RemovalRecord) -> Iterator[str]:
 
 
 def _faults_of_age(record: RemovalRecord) -> Iterator[str]:
+    """Find what was younger than wanted: a part by both clocks, the marker by ours, which wrote it."""
+    targets = {one.target for one in record.touched}
     for look in record.looks:
-        for seen in _touched_of(look, record):
-            age_s = look.host_clock_epoch_s - seen.created_at.timestamp()
+        now_s = min(look.host_clock_epoch_s, look.observed_at.timestamp())
+        ages_s = {f"container {one.full_id}": now_s - one.created_at.timestamp() for one in _touched_of(look, record)}
+        ages_s |= {
+            f"network {one.name}": now_s - one.created_at.timestamp()
+            for one in look.networks
+            if one.id in targets and one.created_at is not None
+        }
+        if look.marker is not None:
+            ages_s["its marker"] = (look.observed_at - look.marker.created_at).total_seconds()
+        for what, age_s in ages_s.items():
             if age_s < record.older_than_s:
-                yield f"container {seen.full_id} was {age_s:.0f} s old, and {record.older_than_s} s were wanted"
+                yield f"{what} was {age_s:.0f} s old, and {record.older_than_s} s were wanted"
 
 
 def _digest(record: RemovalRecord) -> str:

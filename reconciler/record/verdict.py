@@ -8,6 +8,7 @@ from typing import Literal, assert_never
 import msgspec
 
 from reconciler.model.effect import NotDone, RemoveContainer, RenameContainer, RestartContainer, StopContainer
+from reconciler.model.names import WHAT_RUNS
 from reconciler.model.observed import Reachable, Unreachable
 from reconciler.model.outcome import ActionEnded
 from reconciler.model.plan import Action, Await, Bucket, Held, Matched, Verb
@@ -19,7 +20,6 @@ from reconciler.record.memory import may_have_happened
 REPEATS_MAX = 3
 """So many times in a row the same action for the same reason is a loop, not a repair."""
 
-_CONTAINERS = "containers/"
 _DISTURBING = (StopContainer, RestartContainer, RemoveContainer, RenameContainer)
 """A failed action that came to none of these left what was there before in service."""
 
@@ -112,6 +112,10 @@ def _matched(
         return Judgement(
             sync="OutOfSync", health="Missing", ready=ConditionSaid("Ready", "False", "Missing", "it is not there")
         )
+    if matched.bucket is Bucket.AD_HOC and (old is None or old.sync == "Unknown"):
+        message = "made by a command, and what it was to be is not known here: the pass was cut, or is another's"
+        ready = ConditionSaid("Ready", "Unknown", "NotProbed", message)
+        return Judgement(sync="Unknown", health="Unknown", ready=ready, also=tuple(_reachable(account)))
     passed = _passed(account, started_at=started_at)
     was_ready = old is not None and old.ready_run != "" and old.ready_run == matched.run
     sick = _sick(account)
@@ -119,10 +123,10 @@ def _matched(
         ready = sick
     elif account.ended is not None and account.ended.end == "failed":
         ready = ConditionSaid("Ready", "False", "ProbeFailed", account.ended.message)
-    elif passed or was_ready:
-        ready = ConditionSaid("Ready", "True", "ProbesPassed", "its probes passed in this run")
     elif isinstance(account.look, Reachable) and not account.standing:
         ready = _NOTHING_TO_ASK
+    elif passed or was_ready:
+        ready = ConditionSaid("Ready", "True", "ProbesPassed", "its probes passed in this run")
     elif old is not None and _ready_of(old).reason == "ProbeFailed":
         ready = _ready_of(old)
     else:
@@ -243,14 +247,14 @@ def _done(
     if account.ended is not None and account.ended.not_ready:
         ready = ConditionSaid("Ready", "False", "ProbeFailed", account.ended.not_ready)
         return Judgement(sync="Synced", health=_health(ready), ready=ready, also=tuple(also))
+    if not any(key.startswith(WHAT_RUNS) for key in action.keys):
+        return Judgement(sync="Synced", health="Healthy", ready=_NOTHING_TO_ASK, also=tuple(also), ready_run=action.run)
     passed = _passed(account, started_at=started_at)
     # No container was touched: what held of them before holds still.
     untouched = not any(isinstance(step.do, Await) and step.do.gating for step in action.steps)
     kept = untouched and old is not None and old.ready_run != "" and _ready_of(old).status == "True"
     if passed or kept:
         ready = ConditionSaid("Ready", "True", "ProbesPassed", "its probes passed in this run")
-    elif untouched and not any(key.startswith(_CONTAINERS) for key in action.keys):
-        ready = _NOTHING_TO_ASK
     else:
         ready = ConditionSaid(
             "Ready", "Unknown", "NotProbed", f"{action.verb} was done, but no probe has passed in this run yet"
@@ -304,7 +308,7 @@ def _ready_before(old: SandboxStatus | None, action: Action) -> ConditionSaid:
     down = any(
         change.verb is Verb.CREATE or any(field.remedy is Remedy.START for field in change.changes)
         for change in action.resources
-        if change.key.startswith(_CONTAINERS)
+        if change.key.startswith(WHAT_RUNS)
     )
     if action.verb is Verb.START or (down and action.bucket is Bucket.DRIFTED and action.is_drift):
         return ConditionSaid("Ready", "False", "FieldsDiffer", action.cause.text)

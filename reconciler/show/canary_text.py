@@ -23,7 +23,8 @@ def canary_page(status: SandboxStatus, *, teardown: ProvisionDelta | None) -> Pa
     page: Page = [line(Span(f"{shown(status.name)} on {shown(status.host)}: {word}", "heading"))]
     report = status.report
     if report is None:
-        return [*page, line("    nothing was reported: it was not brought up")]
+        why = "nothing was changed" if status.is_ready else "it was not brought up"
+        return [*page, line(f"    nothing was reported: {why}")]
     provision = report.provision
     if provision is not None:
         page += [line(f"    load      {_pair(provision, _LOAD)}"), line(f"    memory    {_pair(provision, _MEMORY)}")]

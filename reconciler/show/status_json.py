@@ -8,15 +8,18 @@ import msgspec
 
 from reconciler.model.plan import address_of
 from reconciler.model.status import HostStatus, SandboxStatus, Statuses
+from reconciler.model.unfinished import UnfinishedPass
+from reconciler.show.unfinished_text import unfinished_json
 
 FORMAT = "reconciler-status/1"
 
 
-def status_json(statuses: Statuses, *, fleet: str) -> dict[str, Any]:
-    """Give the document: `format`, `fleet`, `sandboxes`, `hosts`."""
+def status_json(statuses: Statuses, *, fleet: str, unfinished: UnfinishedPass | None = None) -> dict[str, Any]:
+    """Give the document: `format`, `fleet`, `unfinished_pass`, `sandboxes`, `hosts`."""
     return {
         "format": FORMAT,
         "fleet": fleet,
+        "unfinished_pass": None if unfinished is None else unfinished_json(unfinished),
         "sandboxes": [_sandbox(statuses.sandboxes[name]) for name in sorted(statuses.sandboxes)],
         "hosts": [_host(statuses.hosts[name]) for name in sorted(statuses.hosts)],
     }

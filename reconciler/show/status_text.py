@@ -1,4 +1,4 @@
-"""Draw the status of a fleet: a table, then why whatever is not well is not, then hosts that do not answer."""
+"""Draw the status of a fleet: a pass that has not ended, a table, why whatever is not well is not, silent hosts."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from datetime import datetime
 from reconciler.model.plan import address_of
 from reconciler.model.size import round_size
 from reconciler.model.status import Condition, HostStatus, SandboxStatus, Statuses
+from reconciler.model.unfinished import UnfinishedPass
 from reconciler.show.escape import shown
 from reconciler.show.page import Page, Span, Style, line, table
 from reconciler.show.symbols import HELD_SYMBOL
+from reconciler.show.unfinished_text import unfinished_page
 from reconciler.show.words import ago, count, natural, of_host, on_host, revision
 
 _HEALTH: dict[str, Style] = {"Healthy": "good", "Degraded": "bad", "Missing": "bad", "Progressing": "change"}
@@ -22,7 +24,14 @@ _SPARE = ("REVISION", "GEN", "SEEN", "SYNC", "HOST")
 """Columns that a narrow screen does without."""
 
 
-def status_page(statuses: Statuses, *, now: datetime, wide: bool, width: int | None = None) -> Page:
+def status_page(
+    statuses: Statuses,
+    *,
+    now: datetime,
+    wide: bool,
+    width: int | None = None,
+    unfinished: UnfinishedPass | None = None,
+) -> Page:
     """Lay it out.
 
     Args:
@@ -30,12 +39,14 @@ def status_page(statuses: Statuses, *, now: datetime, wide: bool, width: int | N
         now: the controller's clock.
         wide: show every condition, what runs, since when, and what the hosts measure.
         width: columns of the terminal, or None where lines may be of any length.
+        unfinished: the newest pass, where it has not come to its end.
     """
+    page: Page = [] if unfinished is None else unfinished_page(unfinished, now=now, wide=wide)
     sandboxes = [statuses.sandboxes[name] for name in sorted(statuses.sandboxes, key=natural)]
     hosts = [statuses.hosts[name] for name in sorted(statuses.hosts, key=natural)]
     if not sandboxes and not hosts:
-        return [line("Nothing is known yet: no pass has been made with this status folder.")]
-    page: Page = []
+        what = "no pass has been made" if unfinished is None else "no pass has ended"
+        return [*page, line(f"Nothing is known yet: {what} with this status folder.")]
     if sandboxes:
         page += [*(_wide_table(sandboxes, now=now) if wide else _table(sandboxes, now=now, width=width)), ()]
     silent = [host for host in hosts if host.stale]

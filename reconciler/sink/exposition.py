@@ -7,9 +7,11 @@ from typing import TypeVar
 
 import msgspec
 
+from reconciler.model.delta import OwnUse
 from reconciler.sink.figures import Figures
 
 T = TypeVar("T")
+_NS_PER_S = 1_000_000_000
 
 
 class _Gauge(msgspec.Struct, frozen=True):
@@ -18,6 +20,31 @@ class _Gauge(msgspec.Struct, frozen=True):
     name: str
     meaning: str
     samples: tuple[tuple[dict[str, str], float | None], ...]
+
+
+_OWN: tuple[tuple[str, str, Callable[[OwnUse], float | None]], ...] = (
+    (
+        "memory_working_set_bytes",
+        "Memory that the sandbox itself needed after its last provision, without file cache that nobody used lately.",
+        lambda own: own.memory_working_set_bytes,
+    ),
+    (
+        "cpu_seconds",
+        "CPU time that the sandbox itself had used after its last provision, since its containers started.",
+        lambda own: None if own.cpu_usage_ns is None else own.cpu_usage_ns / _NS_PER_S,
+    ),
+    (
+        "network_bytes",
+        "What the sandbox itself had received and sent after its last provision, since its containers started.",
+        lambda own: own.network_bytes,
+    ),
+    (
+        "layer_bytes",
+        "What the containers of the sandbox had written into their own layers after its last provision.",
+        lambda own: own.layer_bytes,
+    ),
+)
+"""Each is read once, when the provision is done: a gauge, also where it counts since a start."""
 
 
 def render(figures: Figures, *, fleet: str) -> str:
@@ -94,6 +121,8 @@ def _of_sandboxes(figures: Figures) -> Iterator[_Gauge]:
         sandboxes,
         lambda one: one.disk_used_change_bytes,
     )
+    own = [(labels, one.own) for labels, one in sandboxes if one.own is not None]
+    yield from (_each(f"sandbox_provision_own_{name}", meaning, own, read) for name, meaning, read in _OWN)
 
 
 def _each(

@@ -9,7 +9,7 @@ from typing import get_args
 
 import msgspec
 
-from reconciler.model.delta import ProvisionDelta
+from reconciler.model.delta import OwnUse, ProvisionDelta
 from reconciler.model.snapshot import HostSnapshot
 from reconciler.model.stale import StaleKind
 from reconciler.model.telemetry import Envelope, IntrospectionReport
@@ -31,7 +31,11 @@ class HostFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SandboxFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold what the last provision of a sandbox did to its host; None where it could not be told."""
+    """Hold what the last provision of a sandbox did to its host; None where it could not be told.
+
+    Attributes:
+        own: what the sandbox itself took once it was done.
+    """
 
     collected_at: datetime
     host: str
@@ -39,6 +43,7 @@ class SandboxFigures(msgspec.Struct, frozen=True, kw_only=True):
     profile: str | None
     memory_available_change_bytes: float | None
     disk_used_change_bytes: float | None
+    own: OwnUse | None = None
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +130,7 @@ def _provisioned(figures: Figures, envelope: Envelope, delta: ProvisionDelta) ->
         profile=envelope.profile_id,
         memory_available_change_bytes=_finite(change.get("memory_available_bytes")),
         disk_used_change_bytes=_finite(change.get("disk_used_bytes")),
+        own=delta.own,
     )
     sandboxes = sorted((*_without(figures, envelope), new), key=lambda one: (one.sandbox, one.host))
     return msgspec.structs.replace(figures, sandboxes=tuple(sandboxes))

@@ -42,6 +42,7 @@ _CAPABILITIES = (
 _DEVICE = re.compile(r"(/[^:]+)(?::(/[^:]+)(?::[rwm]{1,3})?)?")
 _NAME_OR_ID = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
 _USER = re.compile(rf"({_NAME_OR_ID})(?::({_NAME_OR_ID}))?")
+_CUDA = re.compile(r"([0-9]{1,3})[.]([0-9]{1,3})")
 _ID_MAX = 2**31 - 1  # what Docker takes
 # What Docker knows; it checks a name only when the container starts.
 _ULIMITS = (
@@ -79,6 +80,13 @@ def _user(value: object) -> str:
     return text
 
 
+def _cuda(value: object) -> str:
+    text = text_of(value, wanted="a CUDA version")
+    if _CUDA.fullmatch(text) is None:
+        raise refuse("E_VALUE", "{got} is no version of CUDA", got=text, hint='write major and minor, such as "12.9"')
+    return text
+
+
 def _ulimit_name(value: object) -> str:
     text = text_of(value, wanted="a kernel resource")
     if text not in _ULIMITS:
@@ -108,6 +116,9 @@ def _health_test(argv: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Capability = Annotated[str, BeforeValidator(_capability)]
+CudaVersion = Annotated[
+    str, BeforeValidator(_cuda), WithJsonSchema({"type": "string", "pattern": f"^{_CUDA.pattern}$"})
+]
 Device = Annotated[AbsolutePath, AfterValidator(_device)]
 User = Annotated[str, BeforeValidator(_user), WithJsonSchema({"type": "string", "pattern": f"^{_USER.pattern}$"})]
 UlimitName = Annotated[
@@ -185,10 +196,15 @@ class Gpu(Fields):
     """Ask for graphics processors."""
 
     policy: Annotated[Literal["auto", "require", "off"], BeforeValidator(choice_text)] = Field(
-        default="auto", description="Not in this version: all but `off` is refused."
+        default="auto",
+        description="Where the host lacks them: `require` holds it back, `auto` makes it without, and says so.",
     )
-    count: Annotated[int, Whole(1, 64)] | None = Field(default=None, description="How many; all when left out.")
-    cuda: Text | None = Field(default=None, description="The CUDA version wanted.")
+    count: Annotated[int, Whole(1, 64)] | None = Field(
+        default=None, description="How many; all of the host's when left out."
+    )
+    cuda: CudaVersion | None = Field(
+        default=None, description='The oldest CUDA that the host\'s driver must offer, quoted: `"12.9"`.'
+    )
 
 
 class Container(Fields):
@@ -228,7 +244,7 @@ class Container(Fields):
     devices: tuple[Device, ...] = Field(
         default=(), description="Devices of the host; each needs an allowance in the Fleet's policy."
     )
-    gpu: Gpu | None = Field(default=None, description="Not in this version: refused, but for `policy: off`.")
+    gpu: Gpu | None = Field(default=None, description="Instead of the sandbox's `gpu`, as a whole.")
     healthcheck: Healthcheck | None = Field(
         default=None, description="Docker's own check; what is left out is the image's."
     )

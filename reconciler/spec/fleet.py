@@ -161,7 +161,7 @@ class Telemetry(Fields):
     """Say where telemetry goes."""
 
     sinks: Annotated[tuple[Sink, ...], AfterValidator(_one_name_each)] = Field(
-        default=(), description="Each is sent what every apply, destroy, adopt and reap measured."
+        default=(), description="Each is sent what every apply, destroy, adopt, canary and reap measured."
     )
 
 

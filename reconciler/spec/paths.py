@@ -34,7 +34,7 @@ _KEYS_FOLDER: Final = ".ssh"  # who writes there logs in
 # in the folder; what begins so is on its way in or out.
 _OURS: Final = (MARKER_NAME, ".host-id")
 _OURS_AT_THE_TOP: Final = (".lock",)
-_OURS_BEGIN: Final = (".new-", ".trash-", ".kept-", ".tree-")
+_OURS_BEGIN: Final = (".new-", ".trash-", ".reconciler-trash-", ".kept-", ".tree-")
 # What a mount may never expose, whatever the policy says: each gives away the host.
 _NEVER_MOUNTED: Final = (
     "/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr", "/var",

@@ -47,12 +47,13 @@ class File(Fields):
 class Tree(Fields):
     """Keep a folder on the host like one of this machine: `source` in the sandbox's own folder.
 
-    `.git`, and what a `.gitignore` in it names, is left out.
+    `.git` is left out, and what every `.gitignore` says from the top of its checkout down.
     """
 
     path: Text = Field(description="A folder of this machine, absolute or relative to the spec folder.")
     exclude: tuple[Text, ...] = Field(
-        default=(), description="Patterns as in a .gitignore, which go before those of the folder: `!dist/` takes in."
+        default=(),
+        description="Patterns as in a .gitignore, which go before those of every `.gitignore`: `!dist/` takes in.",
     )
 
 
@@ -88,8 +89,13 @@ class SandboxSpec(Fields):
     files: dict[ResourceName, File] = Field(default_factory=dict, description="Files on the host.")
     source: Tree | None = Field(default=None, description="A tree to copy to the host.")
     compose: Compose | None = Field(default=None, description="Instead of `containers`.")
-    containers: dict[ResourceName, Container] = Field(default_factory=dict, description="At least one, by name.")
-    gpu: Gpu | None = Field(default=None, description="Not in this version: refused, but for `policy: off`.")
+    containers: dict[ResourceName, Container] = Field(
+        default_factory=dict,
+        description="By name; none are needed beside a `source`, and none may stand beside `compose`.",
+    )
+    gpu: Gpu | None = Field(
+        default=None, description="What each of its containers gets that says nothing of GPUs itself."
+    )
     readiness: dict[ResourceName, Probe] = Field(
         default_factory=dict, description="What must answer before it is ready; a container without one must run."
     )

@@ -19,6 +19,7 @@ from tests.builders.kept import (
 )
 from tests.builders.shown import (
     a_foreign,
+    a_gpu,
     a_live,
     a_marker,
     a_neighbour,
@@ -42,6 +43,7 @@ from tests.builders.shown import (
     docker_name,
     labels_for,
     marker_path,
+    some_gpus,
 )
 from tests.builders.wanted import (
     ATTEMPT,
@@ -95,6 +97,7 @@ __all__ = [
     "a_directory",
     "a_file",
     "a_foreign",
+    "a_gpu",
     "a_host",
     "a_host_record",
     "a_live",
@@ -139,4 +142,5 @@ __all__ = [
     "later",
     "made",
     "marker_path",
+    "some_gpus",
 ]

@@ -29,7 +29,7 @@ from reconciler.model.observed import (
     Unreachable,
 )
 from reconciler.model.resource import Container
-from reconciler.model.snapshot import Disks, DiskUse, HostSnapshot
+from reconciler.model.snapshot import Disks, DiskUse, Gpu, HostSnapshot
 from reconciler.model.text import bind, is_run_scoped
 from tests.builders.wanted import (
     ATTEMPT,
@@ -316,6 +316,27 @@ def a_settled_view(*sandboxes: SandboxDesired, **over: Any) -> HostView:
             **over,
         },
     )
+
+
+def a_gpu(index: int = 0, **over: Any) -> Gpu:
+    """Have an idle GPU whose driver offers CUDA 12.9."""
+    return Gpu(
+        **{
+            "index": index,
+            "name": "NVIDIA L4",
+            "memory_total_bytes": 24 << 30,
+            "memory_used_bytes": 0,
+            "utilisation_percent": 0.0,
+            "driver": "575.57.08",
+            "cuda": "12.9",
+            **over,
+        }
+    )
+
+
+def some_gpus(count: int, **over: Any) -> tuple[Gpu, ...]:
+    """Have so many of them."""
+    return tuple(a_gpu(index, **over) for index in range(count))
 
 
 def a_snapshot(**over: Any) -> HostSnapshot:

@@ -110,7 +110,7 @@ async def test_only_the_file_that_was_judged_is_brought_up(case: Case, tmp_path:
     await case.mark()
     up = await bring(case, tmp_path / "app", {"web": IDLE})
     refused = await case.refused(UpCompose("other.yaml", up.project))
-    assert refused.code == "E_PATH_MISSING"
+    assert refused.code == "E_TREE_MISSING"
     assert await seen(case, "web") is None
 
 

@@ -24,7 +24,7 @@ from reconciler.model.effect import (
 )
 from reconciler.model.names import is_full_id
 from reconciler.model.observed import ImageFact
-from reconciler.model.resource import Mount, Published
+from reconciler.model.resource import Gpus, Mount, Published
 from reconciler.model.text import Late, Template
 from tests.contract.bench import BUSYBOX, EXITS_3, MISSING, RICH, SLEEPS, look
 from tests.contract.case import Case
@@ -50,6 +50,29 @@ async def test_what_is_created_reads_back_as_it_was_completed(case: Case, image:
     assert isinstance(fact, ImageFact)
     assert seen.spec == replace(complete(want, image=fact), labels=fact.labels)
     assert seen.image_id == fact.id
+
+
+@pytest.mark.parametrize("asked", [Gpus(), Gpus(count=2)], ids=["all", "two"])
+async def test_gpus_that_were_asked_for_read_back(case: Case, asked: Gpus) -> None:
+    seen = await case.make(gpu=asked)
+    assert seen.spec.gpu == asked
+    want = case.container(gpu=replace(asked, policy="auto", cuda="12.9"))
+    fact = (await look(case.host, images=(BUSYBOX,))).images[BUSYBOX]
+    assert isinstance(fact, ImageFact)
+    assert seen.spec == replace(complete(want, image=fact), labels=fact.labels)
+
+
+async def test_no_gpus_are_lent_by_an_engine_without_a_driver(case: Case) -> None:
+    seen = await case.make(gpu=Gpus(count=1))
+    refusal = await case.refused(StartContainer(case.target(seen)))
+    assert (refusal.code, refusal.transient) == ("E_GPU_DRIVER", False)
+    assert "NVIDIA Container Toolkit" in str(refusal.hint)
+    now = await case.see(case.name)
+    assert (now.live.state, now.live.exit_code, now.live.error) == (
+        "created",
+        128,
+        'could not select device driver "" with capabilities: [[gpu]]',
+    )
 
 
 async def test_creating_again_with_the_same_attempt_gives_the_same_container(case: Case) -> None:

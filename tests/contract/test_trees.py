@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.disk.tree import read_tree
-from reconciler.model.effect import PlaceTree, StageTree
+from reconciler.model.effect import PlaceTree, PutFile, StageTree
 from tests.contract.bench import look
 from tests.contract.case import Case
 
@@ -62,6 +62,19 @@ async def test_a_placed_tree_stays_the_same_folder(case: Case, tree: Path) -> No
     assert (await look(case.host, paths=(path,))).paths[path].inode == before
 
 
+async def test_what_was_written_beside_a_tree_outlives_it(case: Case, tree: Path) -> None:
+    await case.mark()
+    await case.done(stage(case, tree))
+    await case.done(place(case, tree))
+    left = f"{case.folder}/source/left"
+    await case.done(PutFile(path=left, mode="0600", content="by a container", root=case.bench.base_dir))
+    (tree / "new").write_text("more\n")
+    await case.done(stage(case, tree))
+    await case.done(place(case, tree))
+    await case.done(replace(place(case, tree), content=""))
+    assert (await look(case.host, paths=(left,))).paths[left].kind == "file"
+
+
 async def test_placing_twice_is_placing_once(case: Case, tree: Path) -> None:
     await case.mark()
     await case.done(stage(case, tree))
@@ -79,7 +92,7 @@ async def test_another_tree_than_the_staged_one_is_not_placed(case: Case, tree: 
 
 async def test_nothing_is_placed_that_was_not_staged(case: Case, tree: Path) -> None:
     await case.mark()
-    assert (await case.refused(place(case, tree))).code == "E_PATH_MISSING"
+    assert (await case.refused(place(case, tree))).code == "E_TREE_MISSING"
 
 
 async def test_a_tree_needs_its_sandbox_folder(case: Case, tree: Path) -> None:

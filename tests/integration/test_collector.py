@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -144,6 +145,14 @@ def test_gpus_are_read_from_the_drivers_tool(nvidia_smi: Callable[[str], str]) -
         (0, 512 << 20, "12.4"),
         (1, 0, "12.4"),
     ]
+
+
+def test_a_host_without_the_tool_has_no_gpu_and_that_is_known(tmp_path: Path) -> None:
+    """Whatever this machine has: a search path of its own, with all that the collector runs and without the tool."""
+    for name in ("grep", "stat", "sed", "timeout"):
+        (tmp_path / name).symlink_to(shutil.which(name) or "")
+    snapshot = collected(["/bin/dash"], path=str(tmp_path), asked="gpu\n")
+    assert (snapshot.gpus, snapshot.missing.get("gpus")) == ((), None)
 
 
 @pytest.mark.parametrize("body", ["exit 9", "sleep 60"])

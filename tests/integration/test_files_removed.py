@@ -6,7 +6,9 @@ import os
 import subprocess
 import threading
 
-from reconciler.model.effect import Done, NotDone
+import pytest
+
+from reconciler.model.effect import Done, DropPath, Legacy, NotDone
 from tests.integration.rig import MARKER, Rig
 
 
@@ -87,3 +89,26 @@ async def test_a_link_that_appears_at_the_last_moment_never_leads_out(rig: Rig) 
             stop.clear()
         assert rig.decoy_state() == rig.before
         assert (rig.decoy / "deep/precious").read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", [".trash-mine", ".trash-abc123", ".reconciler-trash-abc123"])
+async def test_in_a_legacy_root_nothing_goes_that_was_not_named(rig: Rig, name: str) -> None:
+    root = rig.folder / "legacy"
+    for one in (name, "left"):
+        (root / one).mkdir(parents=True)
+        os.utime(root / one, (0, 0))
+    inode = f"{(root / 'left').lstat().st_dev}:{(root / 'left').lstat().st_ino}"
+    order = DropPath(str(root / "left"), str(root), inode, legacy=Legacy(older_than_s=0))
+    assert await rig.files.drop_path(order) == Done()
+    assert os.listdir(root) == [name]
+
+
+@pytest.mark.parametrize(("name", "goes"), [(".trash-mine", False), (".reconciler-trash-abc123", True)])
+async def test_where_others_have_things_only_our_own_leftovers_are_swept(rig: Rig, name: str, *, goes: bool) -> None:
+    await rig.mark()
+    root = rig.folder / "storage"
+    for one in (name, "left"):
+        (root / one).mkdir(parents=True)
+        os.utime(root / one, (0, 0))
+    assert await rig.drop(root / "left", root=root) == Done()
+    assert os.listdir(root) == ([] if goes else [name])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,10 +14,28 @@ from msgspec.structs import replace
 
 from reconciler.disk.tree import read_tree
 from reconciler.host.files.tree import HostTrees
+from reconciler.host.shell import Pipe
 from reconciler.host.shell.local import LocalShell
 from reconciler.model.effect import Done, NotDone, Outcome, PlaceTree, StageTree
 from tests.integration.rig import MARKER, Rig
 from tests.lab.packages import MACHINE_PATH, rsync
+
+
+class CountingShell(LocalShell):
+    """Count what is sent to scripts that stay."""
+
+    sent_bytes = 0
+
+    async def start(self, script: str, *, args: tuple[str, ...] = (), deadline_s: float) -> Pipe:
+        pipe = await super().start(script, args=args, deadline_s=deadline_s)
+        send = pipe.send
+
+        def counted(data: bytes) -> None:
+            self.sent_bytes += len(data)
+            send(data)
+
+        pipe.send = counted  # type: ignore[method-assign]  # of this one pipe
+        return pipe
 
 
 class Bench:
@@ -75,7 +95,7 @@ async def synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     )
     wrapper.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
-    rig = Rig(tmp_path.resolve(), LocalShell("h1", search_path=f"{tools}:{MACHINE_PATH}"))
+    rig = Rig(tmp_path.resolve(), CountingShell("h1", search_path=f"{tools}:{MACHINE_PATH}"))
     await rig.mark()
     return _bench(rig, tmp_path)
 
@@ -112,13 +132,29 @@ async def test_rsync_brings_the_same(synced: Bench) -> None:
 
 
 async def test_rsync_sends_only_what_differs(synced: Bench) -> None:
+    shell = synced.rig.shell
+    assert isinstance(shell, CountingShell)
     await synced.bring()
+    first_bytes, shell.sent_bytes = shell.sent_bytes, 0
+    assert first_bytes > 1024**2
     (synced.folder / "run").write_text("#!/bin/sh\nexit 1\n")
     (synced.folder / "empty").unlink()
     (synced.place / "left by a container").write_text("x")
     assert await synced.bring() == Done()
+    assert 0 < shell.sent_bytes < 64 * 1024, "the large file was there"
     (synced.place / "left by a container").unlink()
     assert read_tree(synced.place, ()) == read_tree(synced.folder, ())
+
+
+async def test_a_folder_that_nobody_may_write_to_here_is_none_there(synced: Bench) -> None:
+    (synced.folder / "deep/er").chmod(0o555)
+    stage, place = synced.effects()
+    # Cut while it arrives: what stays behind must be removable.
+    assert await synced.trees.stage(stage) == Done()
+    assert stat.S_IMODE((synced.own / ".new-source/deep/er").stat().st_mode) == 0o755
+    assert all("--chmod=Du+rwx" in line for line in (synced.folder.parent / "asked").read_text().splitlines()[:1])
+    assert await synced.trees.place(place) == Done()
+    assert _modes(synced.place) == _MODES
 
 
 async def test_what_is_gone_here_goes_there_too_and_what_is_not_ours_stays(bench: Bench) -> None:
@@ -274,12 +310,44 @@ async def test_a_folder_in_the_place_of_a_file_is_refused_and_stays(bench: Bench
     (bench.folder / name).write_text("new\n")
     refused = await bench.bring()
     assert isinstance(refused, NotDone)
-    assert "directory" in refused.message
+    assert refused.code == "E_PATH_KIND"
+    assert f"{bench.place / name} is a folder, and the tree has a file there" in refused.message
     assert (bench.place / name / "rows").read_text() == "rows"
     (bench.place / name / "rows").unlink()
     (bench.place / name).rmdir()
     assert await bench.bring() == Done()
     assert read_tree(bench.place, ()) == read_tree(bench.folder, ())
+
+
+async def test_what_was_a_file_may_become_a_folder_and_the_other_way_round(bench: Bench) -> None:
+    turns: list[dict[str, str | None]] = [
+        {"a": "text", "b/c/d": "text", "b/c/e": "text", "l": None, "k/x": "text", "stays": "text"},
+        {"a/in/it": "text", "b/c": "text", "l/x": "text", "k": None, "stays": "text"},
+        {"a/in": "text", "b": "text", "l/x/y": "text", "k/x/y": "text", "stays": "text"},
+    ]
+    for turn in (*turns, *reversed(turns)):
+        shutil.rmtree(bench.folder)
+        bench.folder.mkdir()
+        for path, text in turn.items():
+            at = bench.folder / path
+            at.parent.mkdir(parents=True, exist_ok=True)
+            if text is None:
+                at.symlink_to("stays")
+            else:
+                at.write_text(text)
+        assert await bench.bring() == Done(), turn
+        assert read_tree(bench.place, ()) == read_tree(bench.folder, ())
+    assert bench.leftovers() == [".reconciler.json", ".tree-source", ".tree-source.digest"]
+
+
+async def test_a_folder_that_a_container_wrote_into_is_not_replaced_by_a_file(bench: Bench) -> None:
+    await bench.bring()
+    (bench.place / "deep/rows").write_text("rows")
+    shutil.rmtree(bench.folder / "deep")
+    (bench.folder / "deep").write_text("text")
+    refused = await bench.bring()
+    assert isinstance(refused, NotDone)
+    assert (bench.place / "deep/rows").read_text() == "rows"
 
 
 async def test_folders_that_are_exchanged_for_links_meanwhile_lead_nowhere(bench: Bench) -> None:
@@ -298,6 +366,48 @@ async def test_folders_that_are_exchanged_for_links_meanwhile_lead_nowhere(bench
         swapper.wait()
     assert bench.rig.decoy_state() == bench.rig.before
     assert (bench.rig.decoy / "deep/precious").read_text() == "precious"
+
+
+@pytest.fixture
+async def counted(tmp_path: Path) -> Bench:
+    """Give a bench whose host writes down what tools it calls."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("mv", "rm", "rmdir", "mkdir"):
+        found = shutil.which(name, path=MACHINE_PATH)
+        (tools / name).write_text(f'#!/bin/sh\necho {name} >>{tmp_path}/called\nexec {found} "$@"\n')
+        (tools / name).chmod(0o755)
+    rig = Rig(tmp_path.resolve(), LocalShell("h1", search_path=f"{tools}:{MACHINE_PATH}"))
+    await rig.mark()
+    return _bench(rig, tmp_path)
+
+
+async def test_a_tree_of_many_folders_makes_few_processes(counted: Bench) -> None:
+    called = counted.folder.parent / "called"
+
+    async def calls() -> Counter[str]:
+        stage, place = counted.effects()
+        assert await counted.trees.stage(stage) == Done()
+        called.write_text("")
+        assert await counted.trees.place(place) == Done()
+        assert read_tree(counted.place, ()) == read_tree(counted.folder, ())
+        return Counter(called.read_text().split())
+
+    folders = [counted.folder / f"many/{number // 5}/{number}" for number in range(20)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        for number in range(10):
+            (folder / f"{number}.py").write_text("")
+    fixed = 8
+    assert (await calls()).total() <= fixed, "folders that are new go as they are"
+    for folder in folders:
+        for number in range(5):
+            (folder / f"{number}.py").unlink()
+    second = await calls()
+    assert second["mv"] <= len(folders) + fixed
+    assert second["rm"] <= len(folders) + fixed
+    assert second["rmdir"] <= fixed
+    assert second["mkdir"] == 0
 
 
 async def test_links_are_sent_as_they_are_written(synced: Bench) -> None:

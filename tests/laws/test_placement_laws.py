@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Literal
 
@@ -12,14 +13,16 @@ from msgspec.structs import replace
 
 from reconciler.model.desired import Admission, Choice, Desired, SandboxDesired, Suspend
 from reconciler.model.digest import canonical_json
+from reconciler.model.effect import CreateContainer
 from reconciler.model.observed import Observed, Reachable, Unreachable
-from reconciler.model.plan import Plan, Verb
+from reconciler.model.plan import Action, Plan, Verb
 from reconciler.model.record import Records
+from reconciler.model.resource import Container, Gpus
 from reconciler.plan import PlanRequest, plan
 from reconciler.plan.placement import placed_in, settled
 from tests import builders as b
 from tests.laws.asking import law
-from tests.unit.plan.deciding import request
+from tests.unit.plan.deciding import effects, request
 from tests.unit.plan.placing import GIB, a_machine
 
 HOSTS = ("h1", "h2", "h3", "h4")
@@ -68,7 +71,10 @@ def pools(draw: st.DrawFn) -> Pool:
     for name in HOSTS:
         memory_bytes = draw(st.sampled_from([2 * GIB, 4 * GIB, 12 * GIB, None]))
         silent = draw(st.integers(0, 5)) == 0
-        seen[name] = b.an_unreachable() if silent else a_machine(name, *standing[name], memory_bytes=memory_bytes)
+        counted = draw(st.sampled_from([None, 0, 1, 1, 2]))
+        gpus = None if counted is None else b.some_gpus(counted)
+        machine = a_machine(name, *standing[name], memory_bytes=memory_bytes, gpus=gpus)
+        seen[name] = b.an_unreachable() if silent else machine
     desired = b.a_desired(*first.values(), hosts=hosts, choices=choices)
     return Pool(desired, Observed(hosts=seen), b.a_records(*records), request())
 
@@ -85,7 +91,14 @@ def _hosts(draw: st.DrawFn, name: str) -> object:
 @st.composite
 def _sandboxes(draw: st.DrawFn, name: str) -> SandboxDesired:
     memory_bytes = draw(st.sampled_from([None, GIB, 2 * GIB]))
-    return b.a_sandbox(name, host=draw(st.sampled_from(HOSTS)), resources=(b.a_container(memory_bytes=memory_bytes),))
+    gpu = draw(st.sampled_from([msgspec.UNSET, msgspec.UNSET, Gpus(count=1), Gpus(), Gpus(count=1, policy="auto")]))
+    container = b.a_container(memory_bytes=memory_bytes, gpu=gpu)
+    return b.a_sandbox(name, host=draw(st.sampled_from(HOSTS)), resources=(container,))
+
+
+def created(action: Action) -> list[Container]:
+    """Give the containers that an action creates, as the engine will be asked for them."""
+    return [effect.container for effect in effects(action) if isinstance(effect, CreateContainer)]
 
 
 def _readable(pool: Pool, host: str) -> bool:
@@ -164,6 +177,31 @@ def _what_is_made_fits(pool: Pool) -> None:
             assert state.snapshot.memory_available_bytes - needs >= least_bytes
 
 
+def _gpus_of(containers: Iterable[Container], *, total: int) -> int:
+    """Count what containers of one sandbox each have asked for; all of them is all there are."""
+    asked = [one.gpu for one in containers if one.gpu is not msgspec.UNSET]
+    return sum(total if one.count is None else one.count for one in asked)
+
+
+def _no_gpu_is_given_twice(pool: Pool) -> None:
+    for host, state in pool.observed.hosts.items():
+        new = [container for action in pool.plan.actions if action.host == host for container in created(action)]
+        if not isinstance(state, Reachable) or all(one.gpu is msgspec.UNSET for one in new):
+            continue
+        assert state.snapshot is not None
+        assert state.snapshot.gpus is not None
+        total = len(state.snapshot.gpus)
+        there = _gpus_of((seen.spec for seen in state.view.containers), total=total)
+        assert there + _gpus_of(new, total=total) <= total
+
+
+def _who_can_do_without_gpus_is_never_held_back_for_their_number(pool: Pool) -> None:
+    for held in pool.plan.held:
+        want = pool.desired.sandboxes[held.sandbox]
+        policies = {one.gpu.policy for one in want.containers if one.gpu is not msgspec.UNSET}
+        assert "missing" not in held.message or held.reason != "AdmissionRefused" or policies != {"auto"}
+
+
 def _what_was_made_before_is_made_again_where_it_was(pool: Pool) -> None:
     for name, host in _made_on(pool).items():
         choice = pool.desired.choices.get(name)
@@ -190,7 +228,8 @@ def _one_that_could_be_made_is_made(pool: Pool) -> None:
             continue
         for host in pool.desired.choices[held.sandbox].hosts:
             spec = pool.desired.hosts[host]
-            assert not _readable(pool, host) or spec.suspend is not None or spec.admission != Admission()
+            asks = any(one.gpu is not msgspec.UNSET for one in pool.desired.sandboxes[held.sandbox].containers)
+            assert asks or not _readable(pool, host) or spec.suspend is not None or spec.admission != Admission()
 
 
 def _a_second_look_finds_the_same(pool: Pool) -> None:
@@ -208,6 +247,8 @@ LAWS = (
     _what_stands_on_a_host_of_its_own_stays,
     _none_is_made_that_may_be_where_nobody_can_look,
     _what_is_made_fits,
+    _no_gpu_is_given_twice,
+    _who_can_do_without_gpus_is_never_held_back_for_their_number,
     _what_was_made_before_is_made_again_where_it_was,
     _none_is_placed_where_it_is_refused_then,
     _one_that_could_be_made_is_made,
@@ -244,6 +285,7 @@ def test_the_laws_are_asked_of_pools_in_which_something_happens() -> None:
     reasons: set[str] = set()
     verbs: set[str] = set()
     chosen: set[str] = set()
+    gpus: set[object] = set()
 
     @law(400)
     @given(pools())
@@ -251,9 +293,12 @@ def test_the_laws_are_asked_of_pools_in_which_something_happens() -> None:
         made = pool.plan
         reasons.update(held.reason for held in made.held)
         verbs.update(action.verb for action in made.actions)
+        gpus.update(one.gpu for action in made.actions for one in created(action))
+        gpus.update("without" for action in made.actions if "made without GPUs" in "".join(action.notes))
         chosen.update(note.split(":")[0] for action in made.actions for note in action.notes)
 
     gather()
     assert verbs >= {"create", "adopt", "destroy"}
     assert reasons >= {"NoHostFits", "AdmissionRefused", "HostUnreachable", "SecondCopy", "Suspended"}
     assert {f"placed on {host}" for host in HOSTS} <= chosen
+    assert {Gpus(count=1), Gpus(), "without"} <= gpus

@@ -46,7 +46,19 @@ EVERYWHERE: dict[str, Any] = {
 
 
 def test_every_field_that_holds_text_of_anybodys_choice_is_tried() -> None:
-    fixed = {"name", "image", "network_mode", "networks", "ipc", "cap_add", "cap_drop", "devices", "ports", "ulimits"}
+    fixed = {
+        "name",
+        "image",
+        "network_mode",
+        "networks",
+        "ipc",
+        "cap_add",
+        "cap_drop",
+        "devices",
+        "ports",
+        "gpu",
+        "ulimits",
+    }
     moves = {"restart", "run", "after"}
     numbers = {"read_only", "init", "stop_grace_s", "shm_bytes", "cpu_nanos", "memory_bytes", "pids", "optional"}
     assert set(Container.__struct_fields__) == EVERYWHERE.keys() | fixed | moves | numbers

@@ -1,13 +1,14 @@
 """Rows 56, 57 and 71: the canary, with no image and with compose, and what it does not touch."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.driver import Driver
-from tests.e2e.sights import settle, status_of, web_sandbox
+from tests.e2e.sights import settle, status_of, until, web_sandbox
 from tests.lab.host import LabHost
 
 pytestmark = pytest.mark.lab
@@ -65,6 +66,51 @@ def test_row_56_with_destroy_the_teardown_is_measured_too(fleet: Driver, alpha: 
     assert told["report"]["teardown"]["verb"] == "destroy"
     assert alpha.run("find", fleet.base_dir(alpha), "-name", "README") == ""
     assert fleet.run("status", "-o", "json").json["sandboxes"] == []
+
+
+def test_row_56_each_further_run_is_ready_again(fleet: Driver, alpha: LabHost, repo: Path) -> None:
+    for turn in range(3):
+        (repo / "README").write_text(f"turn {turn}\n")
+        assert "canary-alpha on alpha: ready" in fleet.run("canary", "alpha", "--repo", repo).expect(0).stdout
+        assert status_of(fleet, "canary-alpha")["health"] == "Healthy"
+    fleet.run("apply", "--yes").expect(0)
+    assert status_of(fleet, "canary-alpha")["health"] == "Healthy"
+    assert alpha.run("find", fleet.base_dir(alpha), "-name", "README")
+
+
+def test_row_56_what_is_not_taken_away_is_said_with_the_reason(fleet: Driver, alpha: LabHost, repo: Path) -> None:
+    fleet.declare("Profile", "kept", {"sandbox": {"protect": True}})
+    words = ("canary", "alpha", "--repo", repo, "--profile", "kept", "--destroy")
+    refused = fleet.run(*words).expect(5)
+    assert "Protected" in refused.stdout
+    (told,) = fleet.run(*words, "-o", "json").expect(5).json["canaries"]
+    assert (told["ready"], told["deployed"], told["destroyed"]) == (True, None, "held")
+    assert alpha.run("find", fleet.base_dir(alpha), "-name", "README")
+
+
+def test_row_56_a_path_means_what_it_says(fleet: Driver, alpha: LabHost) -> None:
+    odd = fleet.folder / "${host.name}"
+    odd.mkdir()
+    (odd / "ODD").write_text("x")
+    fleet.run("canary", "alpha", "--repo", odd).expect(0)
+    assert alpha.run("find", fleet.base_dir(alpha), "-name", "ODD")
+    other = fleet.folder / os.fsdecode(b"caf\xe9")
+    other.mkdir()
+    refused = fleet.run("canary", "alpha", "--repo", other).expect(64)
+    assert "is not UTF-8" in refused.stderr
+
+
+def test_row_56_a_fleet_of_canaries_alone_is_cleaned_by_their_ttl(fleet: Driver, alpha: LabHost, repo: Path) -> None:
+    fleet.declare("Profile", "brief", {"sandbox": {"ttl": "1s"}})
+    fleet.run("canary", "alpha", "--repo", repo, "--profile", "brief").expect(0)
+    until(lambda: "reap" in fleet.run("plan").stdout, what="its ttl to end")
+    # Asked for again, it lives again.
+    again = fleet.run("canary", "alpha", "--repo", repo, "--profile", "brief").expect(0)
+    assert "canary-alpha on alpha: ready" in again.stdout
+    assert alpha.run("find", fleet.base_dir(alpha), "-name", "README")
+    until(lambda: "reap" in fleet.run("plan").stdout, what="its ttl to end again")
+    fleet.run("reap-stale", "--apply", "--yes").expect(0)
+    assert alpha.run("find", fleet.base_dir(alpha), "-name", "README") == ""
 
 
 def test_row_56_as_compose_where_an_image_is_there(fleet: Driver, alpha: LabHost, repo: Path) -> None:

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from reconciler.model import labels as label
 from reconciler.model.effect import CreateContainer, Effect, Existing
-from reconciler.model.marker import MARKER_NAME
 from reconciler.model.names import DerivedName, sandbox_uid
 from tests.simulate import catalogue
+from tests.simulate.deeds_on_paths import damage_marker, delete_marker, delete_path, edit_file
 from tests.simulate.honesty import status_files
 from tests.simulate.machine import Machine
 
@@ -224,52 +224,6 @@ def _remove_network(machine: Machine, dice: random.Random) -> bool:
     return True
 
 
-def _own_paths(machine: Machine, *, kind: str) -> list[str]:
-    base = f"{machine.world.base_dir}/"
-    return [
-        path
-        for path, node in sorted(machine.world.paths.items())
-        if path.startswith(base) and node.kind == kind and path.count("/") > base.count("/") and MARKER_NAME not in path
-    ]
-
-
-def _edit_file(machine: Machine, dice: random.Random) -> bool:
-    files = _own_paths(machine, kind="file")
-    if files:
-        path = dice.choice(files)
-        machine.world.add_path(path, content=b"by hand", mode=dice.choice(("0600", "0644")))
-    return bool(files)
-
-
-def _delete_path(machine: Machine, dice: random.Random) -> bool:
-    paths = [*_own_paths(machine, kind="file"), *_own_paths(machine, kind="directory")]
-    if paths:
-        _drop_tree(machine, dice.choice(paths))
-    return bool(paths)
-
-
-def _drop_tree(machine: Machine, path: str) -> None:
-    for below in [one for one in machine.world.paths if one == path or one.startswith(f"{path}/")]:
-        del machine.world.paths[below]
-
-
-def _delete_marker(machine: Machine, dice: random.Random) -> bool:
-    markers = [path for path in sorted(machine.world.paths) if path.endswith(MARKER_NAME)]
-    if markers:
-        del machine.world.paths[dice.choice(markers)]
-    return bool(markers)
-
-
-def _damage_marker(machine: Machine, dice: random.Random) -> bool:
-    if dice.random() < 0.8:
-        return False
-    markers = [path for path in sorted(machine.world.paths) if path.endswith(MARKER_NAME)]
-    if markers:
-        path = dice.choice(markers)
-        machine.world.add_path(path, content=machine.world.paths[path].content[:-9], mode="0600")
-    return bool(markers)
-
-
 def _delete_image(machine: Machine, dice: random.Random) -> bool:
     used = {seen.image_id for seen in machine.world.containers.values()}
     idle = [name for name, fact in sorted(machine.world.images.items()) if fact.id not in used and "lab/" in name]
@@ -287,10 +241,10 @@ _DEEDS: dict[str, Callable[[Machine, random.Random], bool]] = {
     "rename": _rename,
     "resize": _resize,
     "remove_network": _remove_network,
-    "edit_file": _edit_file,
-    "delete_path": _delete_path,
-    "delete_marker": _delete_marker,
-    "damage_marker": _damage_marker,
+    "edit_file": edit_file,
+    "delete_path": delete_path,
+    "delete_marker": delete_marker,
+    "damage_marker": damage_marker,
     "delete_image": _delete_image,
 }
 

@@ -56,15 +56,26 @@ _KEYS = (
     "AAAAC3NzaC1lZDI1NTE5AAAAIJ8nNq3w8Vq0m1b8m8Zf0m0i3mJx6Yk7q4r1s2t3u4v5",
 )
 _SHAPES_FILE = Path(__file__).with_name("shapes.yaml")
+_LATER_FILE = Path(__file__).with_name("shapes_later.yaml")
 FIRST_PORT = 18_000
 
 
 @functools.cache
 def shapes() -> dict[str, str]:
     """Give each shape's text, by its name."""
+    return _read_shapes(_SHAPES_FILE)
+
+
+@functools.cache
+def later_shapes() -> dict[str, str]:
+    """Give the texts of the shapes that only the seeds of `later.py` have."""
+    return _read_shapes(_LATER_FILE)
+
+
+def _read_shapes(file: Path) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     name = ""
-    for line in _SHAPES_FILE.read_text().splitlines():
+    for line in file.read_text().splitlines():
         if line.startswith("#"):
             continue
         if not line.startswith(" "):
@@ -106,7 +117,9 @@ def _lowered(shape: str, version: int) -> Desired:
         (place / "hosts.yaml").write_text("---\n".join(hosts_text))
         documents = []
         for number, name in enumerate(NAMES):
-            body = shapes()[shape].replace("@V@", str(version)).replace("@P@", str(FIRST_PORT + number))
+            body = (
+                (shapes() | later_shapes())[shape].replace("@V@", str(version)).replace("@P@", str(FIRST_PORT + number))
+            )
             head = f"apiVersion: reconciler/v1\nkind: Sandbox\nmetadata: {{name: {name}}}\nspec:\n  host: h1\n"
             documents.append(f"{head}{body}\n")
         (place / "sandboxes.yaml").write_text("---\n".join(documents))

@@ -116,6 +116,7 @@ class Controller:
         self.began_s = 0.0
         self.refused_removals: int | None = None
         self.passes = 0
+        self.revision, self.is_current = play.editor.head, True
         self.generations: dict[str, int] = {}
         self.statuses: dict[str, SandboxStatus] = {}
         self.has_been_blurred = False
@@ -194,6 +195,7 @@ class Controller:
         self._errand, self.points, self._operations, self.dead = errand, 0, 0, False
         self.blurred, self.unheard, self.fresh, self.ledger = set(), set(), None, Ledger()
         self.known_before = frozenset(self.play.known_to)
+        self.revision, self.is_current = revision, revision is self.play.editor.head
         self.passes += 1
         await asyncio.sleep(TICK_S)  # so that nothing that happened before this pass bears its time
         started_s = self.began_s = self.play.now_s

@@ -8,7 +8,9 @@ from pathlib import Path
 import msgspec
 
 FILE = Path(__file__).with_name("corpus.txt")
-_LINE = re.compile(r"(?P<open>open: )?(?P<seed>\d+) (?P<invariant>[A-Z0-9]+) /(?P<shows>.+)/ (?P<found>.+)")
+_LINE = re.compile(
+    r"(?P<open>open: )?(?P<before>before: )?(?P<seed>\d+) (?P<invariant>[A-Z0-9]+) /(?P<shows>.+)/ (?P<found>.+)"
+)
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +21,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
         shows: a regular expression that is found in the message of a failure of this kind.
         found: what was wrong, and where; then the fix.
         is_open: it is not fixed yet, so the seed must fail, and others may fail in the same way.
+        is_before: it was found before there was anything of `later.py`, and plays without it.
     """
 
     seed: int
@@ -26,10 +29,11 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     shows: str
     found: str
     is_open: bool
+    is_before: bool
 
 
 def kept() -> tuple[Kept, ...]:
-    """Read the corpus: `[open: ]SEED INVARIANT /what its message shows/ what was wrong; the fix`, one a line."""
+    """Read the corpus, one a line: `[open: ][before: ]SEED INVARIANT /what its message shows/ what was wrong; fix`."""
     found: list[Kept] = []
     for line in FILE.read_text().splitlines():
         if not line.strip() or line.startswith("#"):
@@ -44,6 +48,7 @@ def kept() -> tuple[Kept, ...]:
                 shows=read["shows"],
                 found=read["found"],
                 is_open=read["open"] is not None,
+                is_before=read["before"] is not None,
             )
         )
     return tuple(found)

@@ -11,15 +11,16 @@ from msgspec.structs import replace
 
 from reconciler.model import labels as label
 from reconciler.model.completion import complete
-from reconciler.model.desired import SandboxDesired
-from reconciler.model.names import DerivedName, parse_derived, sandbox_uid
+from reconciler.model.desired import Desired, SandboxDesired
+from reconciler.model.names import SERVICES, DerivedName, composed_name, parse_derived, sandbox_uid
 from reconciler.model.observed import ImageFact, SeenContainer
 from reconciler.model.plan import Bucket, Held, Plan
 from reconciler.model.resource import Container, Directory, File, Published
 from reconciler.model.rule import rules
 from reconciler.model.text import bind
+from reconciler.plan.placement import placed_in, settled
 from reconciler.plan.runs import run_bindings
-from tests.simulate import catalogue
+from tests.simulate import catalogue, groves, pools
 from tests.simulate.controller import Controller
 from tests.simulate.machine import Machine
 
@@ -58,11 +59,25 @@ class Judge:
     def __init__(self, play: Play, made: Plan) -> None:
         self.play = play
         self.made = made
-        self.desired = play.editor.desired(play.editor.head)
         self.wishes = play.editor.head.wishes
         self.held = {(item.host, item.address.removeprefix("sandbox/")): item for item in made.held}
         self.matched = {(item.host, item.sandbox): item for item in made.matched}
         self.sick = hopeless(play)
+        self.desired = self._as_placed(pools.as_placed(play.editor.desired(play.editor.head), made))
+
+    def _as_placed(self, desired: Desired) -> Desired:
+        """Give the specs with what was placed and is held back, or expired, where that is said of it."""
+        told = [
+            *self.held,
+            *((host, name) for (host, name), one in self.matched.items() if one.bucket is Bucket.EXPIRED),
+        ]
+        placed = placed_in(self.made, desired)
+        more = {
+            name: host
+            for host, name in reversed(told)
+            if name in desired.choices.keys() - placed.keys() and host in desired.choices[name].hosts
+        }
+        return settled(desired, more)
 
     def i03_everything_came_to_an_end(self, controller: Controller) -> None:
         """I3: every wanted sandbox is ready, or held back for a reason that is true, or cannot be ready at all."""
@@ -96,8 +111,13 @@ class Judge:
                 getattr(revision.wishes[name], flag) for revision in self.play.editor.history if name in revision.wishes
             )
             return ever if item.reason == "Protected" else wish is not None and wish.report
+        if item.reason == "NoHostFits":
+            return any(one.deeds & _EXCUSES["HostIdentity"] for one in self.play.machines.values())
         if item.reason in _UNKNOWN_TO_RECORDS and self._may_be_unknown():
             return True
+        if item.reason == "HostIdentity" and "never recorded" in item.message:
+            # Nobody heard who it is while it held something, and then somebody took all of that away.
+            return self.play.tally["fault/cut"] > 0
         return bool(_EXCUSES.get(item.reason, frozenset()) & machine.deeds)
 
     def _may_be_unknown(self) -> bool:
@@ -114,6 +134,17 @@ class Judge:
         for found in self.differences():
             self.play.demand("I5", holds=False, message=found)
         self.play.tally["checked/I5"] += 1
+
+    def i26_lives_once(self) -> None:
+        """I26: what the specs leave open lives on one host alone, but where a second copy is held back or retained."""
+        for name in self.desired.choices:
+            for machine in pools.standing_on(self.play, name):
+                where = (machine.name, name)
+                if self.desired.sandboxes[name].host == machine.name:
+                    continue
+                kept = where in self.matched and self.matched[where].bucket is Bucket.RETAINED
+                told = where in self.held and self._is_excused(self.held[where])
+                self.play.demand("I26", kept or told or name in self.sick, f"{name} lives on {machine.name} as well")
 
     def differences(self) -> Iterator[str]:
         """Tell every difference between the machines and what is wanted."""
@@ -132,8 +163,12 @@ class Judge:
         folder = f"{world.base_dir}/{want.uid}"
         ours = {seen.name: seen for seen in _of_sandbox(machine, want.name)}
         names = {str(DerivedName(catalogue.FLEET, want.name, one.name)): one for one in want.containers}
-        if ours.keys() != names.keys():
-            yield f"{where} has the containers {sorted(ours)}, and {sorted(names)} are wanted"
+        services = _services(want)
+        if ours.keys() != names.keys() | services:
+            yield f"{where} has the containers {sorted(ours)}, and {sorted({*names, *services})} are wanted"
+        yield from (f"{one} is {ours[one].live.state}" for one in services & ours.keys() if not _runs(ours[one]))
+        if self.play.besides.on:
+            yield from groves.differences(machine, want, self.wishes[want.name])
         run = ""
         for name, container in names.items():
             seen = ours.get(name)
@@ -174,13 +209,17 @@ class Judge:
             placed: tuple[File | Directory, ...] = (*want.files, *want.directories)
             named = {str(bind(item.path, bindings)) for item in placed}
             for path, node in sorted(machine.world.paths.items()):
+                if groves.is_of_tree(machine, path, name):
+                    continue
                 if path.startswith(folder) and not path.endswith("/.reconciler.json"):
                     if path in named:
                         parts.append((path, node.kind, node.mode, _RUN.sub("RUN", node.content.decode())))
                     elif node.kind == "file":
                         self.play.left_behind.add(path)
             parts += sorted(one.name for one in machine.world.networks.values() if _is_of(one.name, name))
-            found[f"{host}/{name}"] = repr(parts)
+            parts.append(groves.told(machine, name))
+            # Two runs may honestly have placed it on two hosts: what it is there must be the same.
+            found[f"{'*' if name in self.desired.choices else host}/{name}"] = repr(parts)
         return found
 
     def _absent(self, machine: Machine, name: str) -> Iterator[str]:
@@ -217,7 +256,8 @@ def hopeless(play: Play) -> set[str]:
     sick = {
         name
         for name, wish in wishes.items()
-        if wish.shape in catalogue.SICK or (wish.shape == "fixed" and wish.host in renamed)
+        if wish.shape in catalogue.SICK
+        or (wish.shape == "fixed" and (wish.host in renamed or (wish.pool is not None and renamed)))
     }
     while True:
         more = {name for name, wish in wishes.items() if sick.intersection(wish.depends_on)} - sick
@@ -238,6 +278,16 @@ def effects_enough(play: Play) -> int:
         markers = sum(1 for path in machine.world.paths if path.endswith("/.reconciler.json"))
         enough += 3 * len(machine.ours()) + 2 * len(machine.world.networks) + 3 * markers
     return enough
+
+
+def _services(want: SandboxDesired) -> set[str]:
+    """Name the containers of the services that are wanted."""
+    services = want.compose.services if want.compose is not None else ()
+    return {composed_name(DerivedName(catalogue.FLEET, want.name, one), SERVICES) for one in services}
+
+
+def _runs(seen: SeenContainer) -> bool:
+    return seen.live.state == "running"
 
 
 def _of_sandbox(machine: Machine, name: str) -> list[SeenContainer]:

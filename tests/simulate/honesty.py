@@ -323,7 +323,7 @@ def i19_synced_is_applied(play: Play, controller: Controller, status: SandboxSta
     wish = play.editor.head.wishes.get(status.name)
     hurt = (
         wish is None
-        or wish.host != status.host
+        or (wish.pool is None and wish.host != status.host)
         or machine.deeds & {"delete_marker", "delete_path", "damage_marker", "status", "twins"}
     )
     disturbed = machine.touched_s >= 0.0 or controller.has_been_blurred or len(play.controllers) > 1
@@ -338,7 +338,13 @@ def i19_synced_is_applied(play: Play, controller: Controller, status: SandboxSta
 
 
 def _came_back(play: Play, sandbox: str, host: str) -> bool:
-    """Tell whether the specs have named another host between naming this one."""
-    named = [revision.wishes[sandbox].host for revision in play.editor.history if sandbox in revision.wishes]
-    stays = [there for there, _ in itertools.groupby(named)]
+    """Tell whether the specs have named another host between naming this one, or may have left it to be placed."""
+    wishes = [revision.wishes[sandbox] for revision in play.editor.history if sandbox in revision.wishes]
+    if any(wish.pool is not None for wish in wishes):
+        return len({one.host for one in play.mutations if _is_marker_of(one.effect, sandbox)}) > 1
+    stays = [there for there, _ in itertools.groupby(wish.host for wish in wishes)]
     return stays.count(host) > 1
+
+
+def _is_marker_of(effect: Effect, sandbox: str) -> bool:
+    return isinstance(effect, PutMarker) and effect.marker.sandbox == sandbox

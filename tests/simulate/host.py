@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from reconciler.errors import ConnectFailed, HostError, ReadFailed
 from reconciler.host.interface import Busy, Lease, Progress, Question
 from reconciler.host.memory.effects import perform
-from reconciler.host.memory.faults import Late, LostReply, LostRequest, Refuse, Script, Slow, Trouble, Verb
+from reconciler.host.memory.faults import Late, LostReply, LostRequest, Script, Slow, Trouble, Verb
 from reconciler.host.memory.host import MemoryHost, MemoryLease
 from reconciler.host.memory.parts import Happened, Lock
 from reconciler.host.memory.world import World
@@ -23,24 +23,24 @@ from reconciler.model.effect import (
     Done,
     Effect,
     Existing,
-    NotDone,
     Outcome,
-    PutMarker,
-    RemoveContainer,
+    PlaceTree,
     RestartContainer,
-    StartContainer,
+    StageTree,
     StopContainer,
     Unknown,
+    UpCompose,
 )
 from reconciler.model.marker import MARKER_NAME
 from reconciler.model.observed import HostIdentity, HostView, SeenContainer
 from reconciler.model.probe import Probe, ProbePassed, ProbeResult
 from reconciler.model.text import bind
-from tests.simulate import oracles
+from tests.simulate import groves, oracles
 from tests.simulate.clocks import virtual_s
 from tests.simulate.honesty import handles, i01_nothing_else_is_hit, look_at_own_effect
 from tests.simulate.machine import BOOT_S, Machine, Mutation
 from tests.simulate.oracles import kind_of
+from tests.simulate.replies import aim, refusal, short
 from tests.simulate.swarm import EFFECT_KINDS
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 NO_ANSWER = "the connection was lost before an answer came"
 CUT_WITH_REPLY = 0.5
 """How often a lost answer means that the whole connection is gone, and the lock with it."""
+TORN = 0.75
+"""How often nobody sees that what is sent of a tree has ended in the middle."""
 LATE_S = (0.5, 400.0)
 SLOW_S = (1.0, 90.0)
 HANG_S = 30.0
@@ -99,6 +101,7 @@ class SimHost(MemoryHost):
         self.script = _Dice(self)
         self._bound: Effect | None = None
         self._again_s: float | None = None
+        self._torn = False
 
     @property
     def dice(self) -> random.Random:
@@ -200,7 +203,7 @@ class SimHost(MemoryHost):
     async def effect(self, effect: Effect, *, secrets: dict[str, str], progress: Progress | None = None) -> Outcome:
         """Do one effect, or let happen to it what the dice say."""
         self.controller.insist_alive()
-        self._bound, self._again_s = bind(effect, secrets), None
+        self._bound, self._again_s, self._torn = bind(effect, secrets), None, False
         outcome = await super().effect(effect, secrets=secrets, progress=progress)
         self.controller.insist_alive()
         if isinstance(outcome, Unknown) and self.dice.random() < CUT_WITH_REPLY:
@@ -218,6 +221,8 @@ class SimHost(MemoryHost):
         if kind is None or self._bound is None:
             return None
         play.fault(kind, self.name, kind_of(effect))
+        if isinstance(self._bound, StageTree) and kind in {"late", "duplicate", "partial"}:
+            return self._stop_sending(self._bound)
         match kind:
             case "lost_request":
                 return LostRequest()
@@ -237,7 +242,15 @@ class SimHost(MemoryHost):
                 self._do_part(self._bound)
                 return LostRequest()
             case _:
-                return _refusal(kind, effect)
+                return refusal(kind, effect)
+
+    def _stop_sending(self, effect: StageTree) -> Trouble | None:
+        """End what is sent in the middle, seen or unseen: nobody goes on sending for whoever is gone."""
+        self._torn = self.dice.random() < TORN
+        if self._torn:
+            return None
+        self._do_part(effect)
+        return LostRequest()
 
     def _land_in(self, seconds: float, effect: Effect) -> None:
         """Let an effect happen by itself: the engine did not forget it when its connection went."""
@@ -263,6 +276,9 @@ class SimHost(MemoryHost):
 
     def _do_late(self, effect: Effect) -> None:
         """Do an effect as the engine alone would: by id, with nobody to check the name again."""
+        if isinstance(effect, StageTree):
+            self._do_part(effect)
+            return
         raw = _by_id_alone(self.world, effect)
         if raw is None:
             return
@@ -272,6 +288,9 @@ class SimHost(MemoryHost):
         """Do the first half of an effect that has two."""
         world = self.world
         match effect:
+            case StageTree() | PlaceTree():
+                self._act(effect, by="part")
+                return
             case RestartContainer():
                 part: Effect = StopContainer(effect.target, effect.grace_s)
             case CreateContainer() if effect.container.networks and effect.name not in _names(world):
@@ -292,13 +311,30 @@ class SimHost(MemoryHost):
     def _act(self, effect: Effect, *, by: str) -> Outcome:
         self.machine.paths.take()
         before = handles(self.machine)
-        outcome = perform(self.world, effect, base_dir=self._base_dir)
+        machine, there = self.machine, set(self.world.containers)
+        if machine.crops:
+            machine.crops &= machine.paths.keys()
+        outcome = self._do(effect, is_cut=by == "part")
+        if isinstance(effect, UpCompose):
+            machine.note_made(set(self.world.containers) - there)
         i01_nothing_else_is_hit(self.controller.play, self.machine, effect, before)
         if by in {"late", "part"}:
             self.machine.touched_s = virtual_s()
             self._note_bare(effect, outcome)
         self._done(effect, outcome, by=by)
         return outcome
+
+    def _do(self, effect: Effect, *, is_cut: bool) -> Outcome:
+        """Do an effect on the machine: trees file by file, all else as the in-memory host does."""
+        match effect:
+            case StageTree():
+                files = groves.found_by(self.controller.play, self.controller, effect)
+                share = self.dice.random() * 0.9 if is_cut or self._torn else 1.0
+                return groves.stage(self.world, effect, files, share=share, is_cut=is_cut)
+            case PlaceTree():
+                return groves.put(self.world, effect, steps_max=self.dice.randint(0, 6) if is_cut else None)
+            case _:
+                return perform(self.world, effect, base_dir=self._base_dir)
 
     def _note_bare(self, effect: Effect, outcome: Outcome) -> None:
         """Note that a container landed after its sandbox was removed, whose marker nobody can ask any more."""
@@ -312,9 +348,9 @@ class SimHost(MemoryHost):
         play = self.controller.play
         self.world.happened.append(Happened(effect=effect, outcome=outcome, by=by))
         if isinstance(effect, CreateContainer) and isinstance(outcome, Done) and outcome.value and outcome.changed:
-            self.machine.made.add(outcome.value)
+            self.machine.note_made({outcome.value})
         changed = isinstance(outcome, Done) and outcome.changed
-        play.trace.add(by, f"{self.name} {kind_of(effect)} {_aim(effect)} {_short(outcome)}")
+        play.trace.add(by, f"{self.name} {kind_of(effect)} {aim(effect)} {short(outcome)}")
         play.tally[f"effect/{kind_of(effect)}"] += 1
         if changed:
             play.mutations.append(Mutation(virtual_s(), self.name, self.controller.name, effect))
@@ -337,39 +373,3 @@ def _by_id_alone(world: World, effect: Effect) -> Effect | None:
         return None
     aimed: Effect = replace(effect, target=replace(target, name=there.name))
     return aimed
-
-
-def _refusal(kind: str, effect: Effect) -> Refuse:
-    """Refuse in the words that an engine would find for this kind of effect."""
-    if kind == "host_disk_full":
-        return Refuse(NotDone("E_HOST_DISK", "no space left on device", hint="free some", transient=True))
-    if kind == "refused_404" and isinstance(effect, StartContainer | StopContainer | RemoveContainer):
-        return Refuse(NotDone("E_DOCKER_REFUSED", "page not found", transient=True))
-    if kind == "refused_409" and isinstance(effect, RemoveContainer):
-        return Refuse(NotDone("E_DOCKER_REFUSED", "removal of container is already in progress", transient=True))
-    if kind == "refused_409" and isinstance(effect, CreateContainer):
-        return Refuse(NotDone("E_NAME_PHANTOM", f"the name {effect.name} is reserved", transient=True))
-    return Refuse(NotDone("E_DOCKER_REFUSED", "the engine said 500", transient=True))
-
-
-def _aim(effect: Effect) -> str:
-    target = getattr(effect, "target", None)
-    if isinstance(target, Existing):
-        return f"{target.name} {target.full_id[:6]}"
-    if isinstance(effect, PutMarker):
-        return f"{effect.marker.sandbox} g{effect.marker.generation} {effect.marker.phase}"
-    for field in ("name", "path", "reference"):
-        value = getattr(effect, field, None)
-        if value is not None:
-            return str(value)
-    return ""
-
-
-def _short(outcome: Outcome) -> str:
-    match outcome:
-        case Done(changed=changed, value=value):
-            return ("done" if changed else "held already") + (f" {value[:6]}" if value else "")
-        case NotDone(code=code, message=message):
-            return f"NOT DONE {code}: {message}"
-        case Unknown(why=why):
-            return f"UNKNOWN {why}"

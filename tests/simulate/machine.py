@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from reconciler.errors import ConnectFailed, HostError
 from reconciler.host.memory.parts import Lock, Node
@@ -13,7 +13,7 @@ from reconciler.host.memory.world import World
 from reconciler.model.effect import Effect
 from reconciler.model.observed import HostView, SeenContainer, SeenNetwork
 from tests.simulate import catalogue
-from tests.simulate.clocks import SimClock
+from tests.simulate.clocks import SimClock, virtual_s
 
 if TYPE_CHECKING:
     from tests.simulate.play import Play
@@ -40,6 +40,14 @@ class PathLog(dict[str, Node]):
     def __delitem__(self, path: str) -> None:
         super().__delitem__(path)
         self._removed.append(path)
+
+    def pop(self, path: str, *default: Any) -> Any:
+        """Remove one as `del` does, and give it."""
+        if path not in self and default:
+            return default[0]
+        node = self[path]
+        del self[path]
+        return node
 
     def take(self) -> tuple[list[str], list[str]]:
         """Give what was written and removed, and forget it."""
@@ -74,7 +82,8 @@ class Machine:
         outage: while set, nobody reaches it.
         lock_broken: its lock is granted to whoever asks.
         foreign: what is not ours, by id or path: it must stay what it is. What a person renamed counts as theirs.
-        made: ids of the containers that our effects created.
+        made: ids of the containers that our effects created; made_s: when.
+        crops: paths of what containers made beside their trees.
         views: what earlier looks saw, for looks that are served from the past.
         deeds: what people and late effects did to it, by kind, which excuses what is held back for it.
         started_when_passed: by id, when the container had been started that last passed a probe.
@@ -93,6 +102,8 @@ class Machine:
         self.foreign_networks: dict[str, SeenNetwork] = {}
         self.foreign_paths: dict[str, Node] = {}
         self.made: set[str] = set()
+        self.made_s: dict[str, float] = {}
+        self.crops: set[str] = set()
         self.views: deque[HostView] = deque(maxlen=VIEWS_KEPT)
         self.deeds: set[str] = set()
         self.touched_s = -1.0
@@ -131,6 +142,11 @@ class Machine:
     def plant_path(self, path: str, *, kind: Literal["directory", "file", "symlink"] = "file", uid: int = 0) -> None:
         """Let somebody else put something at a path."""
         self.foreign_paths[path] = self.world.add_path(path, kind=kind, content=b"theirs", uid=uid)
+
+    def note_made(self, full_ids: set[str]) -> None:
+        """Count containers as ours, made just now."""
+        self.made |= full_ids
+        self.made_s |= dict.fromkeys(full_ids, virtual_s())
 
     def disown(self, full_id: str) -> None:
         """Count a container as somebody else's from now on."""

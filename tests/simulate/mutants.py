@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
-from tests.simulate import mutants_of_plans, mutants_of_records, mutants_on_hosts
+from tests.simulate import mutants_of_later, mutants_of_plans, mutants_of_records, mutants_on_hosts
 from tests.simulate.mutant import Killed, Mutant, hunt, seeds_for
 
 MUTANTS: dict[str, Mutant] = {
-    one.name: one for one in (*mutants_on_hosts.MUTANTS, *mutants_of_plans.MUTANTS, *mutants_of_records.MUTANTS)
+    one.name: one
+    for one in (
+        *mutants_on_hosts.MUTANTS,
+        *mutants_of_plans.MUTANTS,
+        *mutants_of_records.MUTANTS,
+        *mutants_of_later.MUTANTS,
+    )
 }
 
 

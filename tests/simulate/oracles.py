@@ -38,6 +38,7 @@ from reconciler.model.status import FleetStatus, HostStatus, SandboxStatus
 from reconciler.plan import PlanRequest
 from reconciler.record.removals import faults_of
 from tests.simulate import catalogue
+from tests.simulate.groves import i27_only_its_own_is_removed
 from tests.simulate.honesty import forget_what_ended, i19_synced_is_applied, i22_a_plan_holds_when_it_is_obeyed
 from tests.simulate.loop import VirtualLoop
 from tests.simulate.machine import Machine
@@ -59,7 +60,9 @@ def look_at_effect(play: Play, machine: Machine, effect: Effect, outcome: Outcom
     """Ask every invariant that one effect could break."""
     i01_only_ours_is_touched(play, machine, effect, outcome)
     i02_one_live_instance(play, machine)
-    i13_nothing_outside_is_written(play, machine)
+    written, removed = machine.paths.take()
+    i13_nothing_outside_is_written(play, machine, written=written, removed=removed)
+    i27_only_its_own_is_removed(play, machine, effect, removed)
     if isinstance(effect, DropPath) and sandbox_of(effect) not in play.editor.head.wishes:
         _forget_generation(play, sandbox_of(effect))
 
@@ -110,10 +113,9 @@ def i02_one_live_instance(play: Play, machine: Machine) -> None:
         play.demand("I2", count <= most, f"{machine.name}: {count} instances of {sandbox}/{resource} run")
 
 
-def i13_nothing_outside_is_written(play: Play, machine: Machine) -> None:
+def i13_nothing_outside_is_written(play: Play, machine: Machine, *, written: list[str], removed: list[str]) -> None:
     """I13: only baseDir and storage roots are written, and only a sandbox's own folder loses anything."""
     base, data = machine.world.base_dir, "/srv/data"
-    written, removed = machine.paths.take()
     for path in written:
         inside = path == base or path.startswith((f"{base}/", f"{data}/")) or base.startswith(f"{path}/")
         play.demand("I13", inside and path not in machine.foreign_paths, f"{machine.name}: {path} was written")

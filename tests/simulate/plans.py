@@ -18,6 +18,7 @@ from reconciler.model.record import Records
 from reconciler.plan import PlanRequest, plan
 from tests.simulate import catalogue
 from tests.simulate.honesty import i24_what_was_made_is_known
+from tests.simulate.pools import as_placed, i26_stays_where_it_is
 
 if TYPE_CHECKING:
     from tests.simulate.controller import Controller
@@ -37,10 +38,12 @@ def look_at_plan(play: Play, controller: Controller, made: Plan, inputs: PlanInp
     i06_budget(play, made, inputs, removals)
     i07_nothing_from_silence(play, controller, made, inputs)
     i11_names_and_ports_are_unique(play, made)
+    i26_stays_where_it_is(play, controller, made, inputs)
     i24_what_was_made_is_known(play, controller, inputs[2])
+    placed = (as_placed(inputs[0], made), *inputs[1:])
     for action in made.actions:
         i18_destroy_is_last(play, action)
-        i21_what_is_kept_stays(play, action, inputs)
+        i21_what_is_kept_stays(play, action, placed)
         i23_newer_work_is_left_alone(play, action, inputs)
     if play.dice("purity").random() < PURITY_SHARE:
         i04_plan_is_pure(play, made, inputs)
@@ -219,7 +222,12 @@ def i17_order_does_not_matter(play: Play, made: Plan, inputs: PlanInputs) -> Non
         for name, state in mixed(dict(observed.hosts)).items()
     }
     shuffled = plan(
-        replace(desired, sandboxes=mixed(dict(desired.sandboxes)), hosts=mixed(dict(desired.hosts))),
+        replace(
+            desired,
+            sandboxes=mixed(dict(desired.sandboxes)),
+            hosts=mixed(dict(desired.hosts)),
+            choices=mixed(dict(desired.choices)),
+        ),
         Observed(hosts=hosts),  # type: ignore[arg-type]  # a mixed mapping has the same values
         replace(records, sandboxes=tuple(reversed(records.sandboxes))),
         request,

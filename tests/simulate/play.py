@@ -14,6 +14,7 @@ from tests.simulate.controller import CURRENT, Controller
 from tests.simulate.disk import Cache, Disk
 from tests.simulate.editor import Editor
 from tests.simulate.host import SimHost
+from tests.simulate.later import later_of
 from tests.simulate.machine import Machine, Mutation
 from tests.simulate.swarm import Swarm
 from tests.simulate.trace import Tally, Trace
@@ -27,6 +28,7 @@ class Play:
     """Be one run of one seed.
 
     Attributes:
+        besides: what it plays of what the simulation learned later.
         weather: what goes wrong now; `Swarm({})` once everything is healed.
         mutations: every effect that changed a host.
         left_behind: files of sandboxes that no spec names any more, in the end.
@@ -39,6 +41,7 @@ class Play:
     def __init__(self, seed: int, *, swarm: Swarm, folder: Path) -> None:
         self.seed = seed
         self.swarm = self.weather = swarm
+        self.besides = later_of(seed)
         self.trace = Trace(hidden=str(folder))
         self.tally = Tally()
         self._dice: dict[str, random.Random] = {}
@@ -56,6 +59,8 @@ class Play:
             self.hosts,
             sandboxes_max=shape.choice((2, 2, 3, 3, 4, 4, 4, 6, 6, 15)),
             with_sick=shape.random() < 0.3,
+            later=self.besides,
+            later_dice=self.dice("later"),
         )
         names = ("A", "B") if swarm["two_controllers"] or swarm["lock_broken"] else ("A",)
         shared = shape.random() < 0.5

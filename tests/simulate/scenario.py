@@ -16,6 +16,7 @@ from reconciler.host.memory.world import World
 from tests.simulate import catalogue, disk, oracles
 from tests.simulate.controller import CURRENT, Controller, Ended, Errand
 from tests.simulate.ending import Judge, effects_enough, hopeless
+from tests.simulate.groves import grow
 from tests.simulate.honesty import status_files
 from tests.simulate.loop import Deadlock, run_virtually
 from tests.simulate.play import Play
@@ -122,7 +123,7 @@ def _run(play: Play) -> tuple[str, str]:
 
 
 async def _scene(play: Play) -> None:
-    play.trace.add("seed", f"{play.seed} hosts={len(play.hosts)} on={','.join(play.swarm.on)}")
+    play.trace.add("seed", f"{play.seed} hosts={len(play.hosts)} on={','.join([*play.swarm.on, *play.besides.on])}")
     dice = play.dice("steps")
     for step in range(play.steps):
         play.trace.step = step
@@ -147,6 +148,7 @@ def _insist(play: Play) -> None:
 async def _step(play: Play, dice: random.Random) -> None:
     """Let people act and things break, then let every controller do a pass."""
     play.actors.act()
+    grow(play)
     if play.from_empty:
         return
     _break_machines(play, dice)
@@ -299,6 +301,7 @@ async def _come_to_rest(play: Play) -> None:
     judge = Judge(play, made.plan)
     judge.i08_rest_was_cheap(_touched(play, judge) - touched, limit=enough)
     judge.i05_machines_are_as_wanted()
+    judge.i26_lives_once()
     before = _touched(play, judge)
     for _ in range(QUIET_ROUNDS[play.seed % len(QUIET_ROUNDS)]):
         for controller in play.controllers:

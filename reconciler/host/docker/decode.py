@@ -11,12 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import cast, get_args
 
+import msgspec
+
 from reconciler.host.docker.replies import (
     BindingReply,
     ConfigReply,
     ContainerList,
     ContainerReply,
     DeviceReply,
+    DeviceRequestReply,
     HealthcheckReply,
     HostConfigReply,
     ImageReply,
@@ -41,7 +44,7 @@ from reconciler.model.observed import (
     SeenVolume,
     State,
 )
-from reconciler.model.resource import Container, Healthcheck, LogPolicy, Mount, Published, Ulimit
+from reconciler.model.resource import Container, Gpus, Healthcheck, LogPolicy, Mount, Published, Ulimit
 
 STOP_GRACE_DEFAULT_S = 10
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - what Docker means by an empty address; nothing binds here
@@ -222,6 +225,7 @@ def _canonical(name: str, reply: ContainerReply) -> Container:
         cap_add=_capabilities(asked.cap_add),
         cap_drop=_capabilities(asked.cap_drop),
         devices=tuple(sorted(_device(device) for device in asked.devices or ())),
+        gpu=next((_gpus(one) for one in asked.device_requests or () if _is_plain(one)), msgspec.UNSET),
         security_opt=_security(asked, ipc=ipc),
         read_only=asked.readonly_rootfs,
         init=asked.init or False,
@@ -248,6 +252,9 @@ def _security(asked: HostConfigReply, *, ipc: str) -> tuple[str, ...]:
     found = set(asked.security_opt or ()) - ({LABEL_DISABLE} if ipc == "host" else set())
     found |= {f"{name}={mode}" for name, mode in modes.items() if mode}
     found |= {f"sysctl={name}={value}" for name, value in (asked.sysctls or {}).items()}
+    requests = asked.device_requests or []
+    ours = next((one for one in requests if _is_plain(one)), None)
+    found |= {f"gpus={_request_words(one)}" for one in requests if one is not ours}
     return tuple(sorted(found | ({"privileged"} if asked.privileged else set())))
 
 
@@ -326,6 +333,25 @@ def _device(reply: DeviceReply) -> str:
     if permissions != "rwm":
         return f"{reply.path_on_host}:{inside}:{permissions}"
     return reply.path_on_host if inside == reply.path_on_host else f"{reply.path_on_host}:{inside}"
+
+
+def _is_plain(request: DeviceRequestReply) -> bool:
+    """Tell whether GPUs are asked for by number and by nothing else, as a spec asks."""
+    is_gpu = request.capabilities == [["gpu"]] and request.driver in {"", "nvidia"}
+    return is_gpu and request.count != 0 and not request.device_ids and not request.options
+
+
+def _gpus(request: DeviceRequestReply) -> Gpus:
+    return Gpus(count=None if request.count < 0 else request.count)
+
+
+def _request_words(request: DeviceRequestReply) -> str:
+    """Say what else a driver is asked for, in one line that is the same whenever that is."""
+    asked = msgspec.json.encode(
+        [request.driver, request.count, request.device_ids or [], request.capabilities or [], request.options or {}],
+        order="deterministic",
+    )
+    return asked.decode()
 
 
 def _restart(policy: RestartReply) -> str:

@@ -23,6 +23,7 @@ _DISK = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE
 _NO_IMAGE = re.compile(r"No such image: ?(?P<image>\S+)")
 _NO_SOURCE = re.compile(r"bind source path does not exist: (?P<path>.+)")
 _NO_NETWORK = re.compile(r"network (?P<network>\S+) not found")
+_NO_DRIVER = re.compile(r"could not select device driver .{0,80}gpu")
 _NO_PASS = re.compile(
     r"unauthorized|authentication required|denied: |access to the resource is denied|no basic auth", re.IGNORECASE
 )
@@ -75,9 +76,20 @@ def explain(refused: DockerRefused, *, what: str, also: str = "", otherwise: str
         )
     if found := _NO_NETWORK.search(text):
         return NotDone("E_NETWORK_ABSENT", f"{what}: there is no network {found['network']}", "plan and apply again")
+    if _NO_DRIVER.search(text):
+        return no_gpu_driver(what)
     said = words or more or f"HTTP status {refused.status}"
     transient = otherwise == "E_DOCKER_REFUSED" and refused.transient
     return NotDone(otherwise, f"{what}: {said}", transient=transient)
+
+
+def no_gpu_driver(what: str) -> NotDone:
+    """Say that an engine cannot lend GPUs."""
+    return NotDone(
+        "E_GPU_DRIVER",
+        f"{what}: the engine there has no driver that lends GPUs",
+        'install the NVIDIA Container Toolkit on that host and restart its Docker, or set gpu: {policy: "off"}',
+    )
 
 
 def explain_pull(refused: DockerRefused, reference: str) -> NotDone:

@@ -83,6 +83,16 @@ class DeviceReply(_Reply, frozen=True, kw_only=True):
     cgroup_permissions: Line = ""
 
 
+class DeviceRequestReply(_Reply, frozen=True, kw_only=True):
+    """Describe what a driver of the engine is asked for, such as GPUs."""
+
+    driver: Line = ""
+    count: int = 0
+    device_ids: Lines | None = msgspec.field(name="DeviceIDs", default=None)
+    capabilities: Annotated[list[Lines], Meta(max_length=1000)] | None = None
+    options: OptionMap | None = None
+
+
 class UlimitReply(_Reply, frozen=True, kw_only=True):
     """Describe one resource limit; -1 is unlimited."""
 
@@ -119,6 +129,7 @@ class HostConfigReply(_Reply, frozen=True, kw_only=True):
     cap_add: Lines | None = None
     cap_drop: Lines | None = None
     devices: Annotated[list[DeviceReply], Meta(max_length=10_000)] | None = None
+    device_requests: Annotated[list[DeviceRequestReply], Meta(max_length=1000)] | None = None
     security_opt: Lines | None = None
     readonly_rootfs: bool = False
     privileged: bool = False

@@ -8,12 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from reconciler.model.completion import SHM_DEFAULT_BYTES
-from reconciler.model.resource import Container, Healthcheck, Mount
+from reconciler.model.resource import Container, Gpus, Healthcheck, Mount
 from reconciler.model.text import plain
 
 _NS_PER_MS = 1_000_000
 _DEVICE_PARTS_MAX = 3
+
+EVERY_GPU = -1
+"""What Docker writes for all devices of a request."""
 
 
 def create_body(container: Container, *, labels: Mapping[str, str]) -> dict[str, Any]:
@@ -65,7 +70,7 @@ def update_body(*, restart: str, cpu_nanos: int | None, memory_bytes: int | None
 
 def _host_config(container: Container) -> dict[str, Any]:
     memory = container.memory_bytes or 0
-    return {
+    return _device_requests(container.gpu) | {
         "NetworkMode": container.first_network or container.network_mode,
         "IpcMode": container.ipc,
         # Mounts and never Binds: with a missing source, Binds would make the directory as root.
@@ -104,6 +109,14 @@ def _device(text: str) -> dict[str, str]:
     inside = rest[0] if rest else host
     permissions = rest[1] if len(rest) > 1 else "rwm"
     return {"PathOnHost": host, "PathInContainer": inside, "CgroupPermissions": permissions}
+
+
+def _device_requests(gpu: Gpus | msgspec.UnsetType) -> dict[str, Any]:
+    """Ask as `docker run --gpus` does: no driver is named, so that whichever has the capability takes it."""
+    if gpu is msgspec.UNSET:
+        return {}
+    count = EVERY_GPU if gpu.count is None else gpu.count
+    return {"DeviceRequests": [{"Driver": "", "Count": count, "Capabilities": [["gpu"]]}]}
 
 
 def _restart(policy: str) -> dict[str, Any]:

@@ -96,7 +96,10 @@ class HostCompose:
             if seen is not None:
                 why = doubt_container(seen, await engine.image(seen.image_id), uid=project.uid) or ""
             if why:
-                return NotDone("E_READBACK", f"compose brought up {service}, and {name} is not as it should be: {why}")
+                message = (
+                    f"host {self._shell.host}: compose brought up {service}, and {name} is not as it should be: {why}"
+                )
+                return NotDone("E_READBACK", message, "look at it there, then apply again")
         return Done()
 
     async def _model(self, script: str, file: str, project: Project) -> Model | NotDone:
@@ -105,11 +108,13 @@ class HostCompose:
         done = await self._run(script, args, deadline_s=_CONFIG_DEADLINE_S)
         if isinstance(done, NotDone | Unknown):
             return undone(done)
-        lines = done.stdout.decode("utf-8", "replace").splitlines()
+        lines = done.lines
         if done.exit_status != 0 or lines[:1] not in _PRINTED or lines[-1:] != ["END"]:
             refused = _hinted(read_answer(done, host=self._shell.host, what=file))
             if isinstance(refused, Done):
-                return NotDone("E_HOST_REPLY", "compose resolved nothing")
+                return NotDone(
+                    "E_HOST_REPLY", f"host {self._shell.host}: {file}: compose resolved nothing", "apply again"
+                )
             return undone(refused)
         try:
             model = msgspec.json.decode("\n".join(lines[1:-1]), type=dict[str, Any])

@@ -54,10 +54,15 @@ HINTS = {
     "E_PATH_LINK": "a symbolic link is never followed; remove it, or name the real path in the spec",
     "E_PATH_OWNER": "only its owner or root can change it; let the SSH user own it, or remove it there by hand",
     "E_PATH_CHANGED": "plan again",
+    "E_PATH_KIND": "look at it on the host; what is not the reconciler's, only a person may move away",
     "E_PATH_MISSING": "declare it under `directories`, or make it on the host",
     "E_PATH_MOUNT": "unmount it there first",
     "E_PATH_YOUNG": "wait, or look who works in it; --older-than sets for how long nothing in it may have changed",
     "E_IN_USE": "end what uses it, then name it again",
+    "E_TREE_CHANGED": "apply again; somebody may have changed it meanwhile",
+    "E_TREE_MISSING": "apply again: it is brought anew",
+    "E_HOST_CUT": "apply again",
+    "E_HOST_FILES": "look at it on the host; then apply again",
     "E_HOST_DISK": "free space on the host; `reconcile inspect host` shows its disks",
     "E_HOST_PERMISSION": "the SSH user must be allowed to write there",
 }
@@ -211,12 +216,12 @@ def undone(outcome: NotDone | Unknown) -> NotDone:
 
 
 def read_answer(done: Completed, *, host: str, what: str) -> Outcome:
-    """Read the one line that a changing script answers with; anything else leaves its outcome unknown."""
-    lines = done.stdout.decode("utf-8", "replace").splitlines()
-    if done.exit_status != 0 or len(lines) != 2 or lines[1] != "END":  # noqa: PLR2004  # answer and END
+    """Read what a changing script answers: one line, or why not; anything else leaves its outcome unknown."""
+    *answer, end = done.lines or [""]
+    word, _, rest = " ".join(answer).partition(" ")
+    if done.exit_status != 0 or end != "END" or not (word == "no" or (word == "done" and len(answer) == 1)):
         said = printable(tail_of(done.stderr.decode("utf-8", "replace").strip(), 200))
         return Unknown(f"host {host}: {what}: the script ended with status {done.exit_status} and no answer {said}")
-    word, _, rest = lines[0].partition(" ")
     if word == "done":
         kept = rest.removeprefix("kept ")
         warning = f"host {host}: {what} is gone, but for {tell_kept(kept)}" if kept != rest else ""

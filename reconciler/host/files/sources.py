@@ -56,7 +56,7 @@ async def ask_sources(shell: Shell, sources: list[str]) -> dict[str, str]:
         ReadFailed, ConnectFailed: the host did not say.
     """
     done = await read_script(shell, load_script("sources"), args=tuple(sources), deadline_s=_DEADLINE_S)
-    said = done.stdout.decode("utf-8", "replace").splitlines()
+    said = done.lines
     if done.exit_status != 0 or len(said) != len(sources) + 1 or said[-1] != "END":
         raise ReadFailed(f"host {shell.host}: it did not say what the sources of mounts are", code="E_HOST_REPLY")
     return dict(zip(sources, said, strict=False))

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.disk.tree import DIGEST_PREFIX, TreeArchive, TreeRead, TreeUnreadable, read_tree
+from reconciler.disk.tree import DIGEST_PREFIX, TreeArchive, TreeRead, read_tree
+from reconciler.disk.unreadable import TreeUnreadable
 from reconciler.errors import HostError
 from reconciler.host.files.change import HINTS, Spot, find_spot, read_answer, run_held, undone
 from reconciler.host.scripts import load_script
@@ -143,6 +144,8 @@ class HostTrees:
                 program,
                 # Contents are compared, since times say nothing about a tree that somebody else unpacked.
                 *("--links", "--perms", "--times", "--checksum", "--from0", f"--files-from={names}"),
+                # What cannot be written to could not be removed either, if this is cut.
+                "--chmod=Du+rwx",
                 *(f"--copy-dest=../{spot.name}", f"--rsh='{sys.executable}' -I -S '{_BRIDGE}' {its.fileno()}"),
                 *(f"{effect.folder}/", "host:."),
                 stdin=asyncio.subprocess.DEVNULL,

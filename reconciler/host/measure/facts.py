@@ -239,6 +239,7 @@ def _disks(raw: RawCounters, missing: dict[str, str]) -> Disks:
 
 
 def _gpus(raw: RawCounters, missing: dict[str, str]) -> tuple[Gpu, ...] | None:
+    # A host without the driver's tool has no GPU that anybody could use: its list is empty, and that is known.
     if "nogpu" in raw.words:
         missing["gpus"] = raw.words["nogpu"][0]
         return None

@@ -20,8 +20,8 @@ def decode_counters(host: str, output: bytes) -> RawCounters:
     Raises:
         ReadFailed: `E_FACTS_CUT` when the closing line is absent or counts other lines than arrived.
     """
-    lines = output.decode("utf-8", "replace").splitlines()
-    if not lines or lines[-1] != f"END {len(lines) - 1}":
+    lines = output.decode("utf-8", "replace").removesuffix("\n").split("\n")
+    if lines[-1] != f"END {len(lines) - 1}":
         raise ReadFailed(
             f"host {host}: the collector's reply was cut short ({len(output)} bytes, no closing line)",
             code="E_FACTS_CUT",

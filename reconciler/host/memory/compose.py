@@ -37,7 +37,7 @@ def up_compose(world: World, effect: UpCompose, *, launch: Launch) -> Outcome:
     project = effect.project
     kept = world.paths.get(_kept(project.folder))
     if project.folder not in world.paths or kept is None or kept.content != effect.file.encode():
-        return NotDone("E_PATH_MISSING", f"{project.folder} holds no compose file that was judged")
+        return NotDone("E_TREE_MISSING", f"{project.folder} holds no compose file that was judged")
     world.images.setdefault(_REFERENCE, IMAGE)
     model = ours({"services": {name: {} for name in project.services}}, project)
     changed = False

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import assert_never
 
+import msgspec
 from msgspec.structs import replace
 
+from reconciler.host.docker.refusals import no_gpu_driver
 from reconciler.host.effects.engine import unresolved
 from reconciler.host.effects.supplies import image_labels_refused
 from reconciler.host.memory import compose, files, trees
@@ -212,6 +214,10 @@ def _launch(world: World, seen: SeenContainer) -> Outcome:
     if clash is not None:
         message = f"Bind for {clash} failed: port is already allocated"
         return _fail(world, seen, "E_PORT_CONFLICT", message, exit_code=128)
+    if seen.spec.gpu is not msgspec.UNSET and not world.lends_gpus:
+        message = 'could not select device driver "" with capabilities: [[gpu]]'
+        _fail(world, seen, "E_GPU_DRIVER", message, exit_code=128)
+        return no_gpu_driver(f"{seen.name} did not start")
     error = world.behaviour(seen).start_error
     if error is not None:
         return _fail(world, seen, "E_START_FAILED", error, exit_code=127)

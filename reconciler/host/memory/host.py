@@ -125,6 +125,8 @@ class MemoryHost:
         world = self.world
         running = [seen for seen in world.containers.values() if seen.live.state == "running"]
         used = sum(seen.spec.memory_bytes or 64 << 20 for seen in running)
+        gpus = world.gpus if with_gpus else None
+        why = "nvidia-smi failed or did not answer in 4 s" if with_gpus else "GPUs were not asked for"
         disk = DiskUse(
             path="/", total_bytes=64 << 30, available_bytes=48 << 30, inodes_total=1 << 22, inodes_free=1 << 21
         )
@@ -149,12 +151,13 @@ class MemoryHost:
             disks=Disks(root=disk, base_dir=disk, docker_root=disk),
             containers_running=len(running),
             containers_total=len(world.containers),
+            gpus=gpus,
             docker_disk=_DOCKER_DISK if with_docker_disk else None,
             sandboxes={seen.full_id: group_use(world, seen) for seen in running if seen.full_id in container_ids},
             missing={
                 **{f"pressure_{kind}": "a made-up machine has none" for kind in ("cpu", "memory", "io")},
                 **({} if with_docker_disk else {"docker_disk": "the engine was not asked"}),
-                "gpus": "a made-up machine has none" if with_gpus else "GPUs were not asked for",
+                **({} if gpus is not None else {"gpus": why}),
             },
         )
 

@@ -23,7 +23,7 @@ def stage_tree(world: World, effect: StageTree) -> Outcome:
 
 
 def place_tree(world: World, effect: PlaceTree) -> Outcome:
-    """Exchange what is in a tree's folder for what is staged; without a content, remove it."""
+    """Exchange a tree for what is staged; without a content, remove it. What containers wrote beside it stays."""
     fresh = _fresh(world, effect.path, effect.root)
     if isinstance(fresh, NotDone):
         return fresh
@@ -32,7 +32,9 @@ def place_tree(world: World, effect: PlaceTree) -> Outcome:
         return NotDone("E_PATH_KIND", f"{effect.path} is not a folder")
     if not effect.content:
         changed = node is not None or fresh in world.paths
-        _remove(world, effect.path)
+        world.paths.pop(f"{effect.path}/{_STANDS_FOR_ALL}", None)
+        if not _below(world, effect.path):
+            _remove(world, effect.path)
         _remove(world, fresh)
         return Done(changed=changed)
     staged = world.paths.get(f"{fresh}/{_STANDS_FOR_ALL}")
@@ -40,13 +42,9 @@ def place_tree(world: World, effect: PlaceTree) -> Outcome:
         placed = world.paths.get(f"{effect.path}/{_STANDS_FOR_ALL}")
         if placed is not None and placed.content == effect.content.encode():
             return Done(changed=False)
-        return NotDone("E_PATH_MISSING", f"{effect.path} was not staged")
+        return NotDone("E_TREE_MISSING", f"{effect.path} was not staged")
     if staged.content != effect.content.encode():
         return NotDone("E_TREE_CHANGED", "what is staged is not what was planned", "plan again")
-    if node is not None and node.uid != world.uid:
-        return NotDone("E_PATH_OWNER", f"{effect.path} belongs to another user, so it cannot be exchanged")
-    for path in _below(world, effect.path):
-        del world.paths[path]
     if node is None:
         world.add_path(effect.path, kind="directory")
     world.add_path(f"{effect.path}/{_STANDS_FOR_ALL}", content=staged.content)

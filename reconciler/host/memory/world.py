@@ -20,6 +20,7 @@ from reconciler.model.completion import complete
 from reconciler.model.effect import Effect
 from reconciler.model.observed import ImageFact, Live, SeenContainer, SeenNetwork, SeenVolume
 from reconciler.model.resource import Container
+from reconciler.model.snapshot import Gpu
 
 EPHEMERAL_PORT_FIRST = 32768
 
@@ -30,6 +31,7 @@ class World:
     Everything is open to a test: frozen values in mutable maps. `registry` holds what can be pulled, `behaviours` what
     a container does, by its Docker name, its command, or its image's reference, in this order. `layers` holds what each
     layer of an image takes, by the image's id and the layer's; an image that is not there has one of its own.
+    `gpus` are those of the machine, None where they cannot be told; `lends_gpus`: its engine has a driver for them.
     """
 
     def __init__(
@@ -48,6 +50,8 @@ class World:
         self.docker_root = "/var/lib/docker"
         self.engine_version, self.api_version = "26.1.5", "1.45"
         self.machine_id = self.derive("machine")[:32]
+        self.gpus: tuple[Gpu, ...] | None = ()
+        self.lends_gpus = False
         self.containers: dict[str, SeenContainer] = {}
         self.images: dict[str, ImageFact] = {}
         self.registry: dict[str, ImageFact] = {}

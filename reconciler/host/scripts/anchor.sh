@@ -17,7 +17,7 @@ refuse() {
 # Say why a command failed, from what it wrote.
 failed() {
   case $1 in
-    *'No space left'* | *'quota exceeded'*) refuse E_HOST_DISK "the disk of the host is full" ;;
+    *'No space left'* | *'quota exceeded'* | *'Wrote only '*) refuse E_HOST_DISK "the disk of the host is full" ;;
     *'Permission denied'* | *'not permitted'* | *'Read-only'*) refuse E_HOST_PERMISSION "${1##*: }" ;;
     '') refuse E_HOST_FILES 'a tool of the host ended without a word, as one does that a signal ends' ;;
     *) refuse E_HOST_FILES "${1##*: }" ;;

@@ -92,7 +92,7 @@ out="$out$disks$newline"
 
 if [ -n "$want_gpu" ]; then
   if ! command -v nvidia-smi >/dev/null; then
-    say 'nogpu there is no nvidia-smi on this host'
+    say 'cuda unknown'
   elif [ -z "$can_bound" ]; then
     say 'nogpu this host has no timeout command to bound nvidia-smi with'
   elif cards=$($can_bound nvidia-smi --format=csv,noheader,nounits \

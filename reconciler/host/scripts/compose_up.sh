@@ -1,7 +1,7 @@
 # Bring up what standard input says, $6 bytes of JSON, and keep that beside the tree for who calls compose by hand.
 kept=${at%/*}/.tree-compose.json
 [ -L "$kept" ] && refuse E_PATH_LINK "$kept is a symbolic link"
-head -c "$6" >"$kept.new" || refuse E_HOST_DISK "the disk of the host is full"
+said=$(head -c "$6" 2>&1 >"$kept.new") || failed "$said"
 [ "$(wc -c <"$kept.new")" -eq "$6" ] || refuse E_HOST_CUT "not all of the content arrived"
 mv -f "$kept.new" "$kept" || refuse E_HOST_FILES "$kept cannot be replaced"
 # All variables were resolved when it was judged; a container may have written an .env since.

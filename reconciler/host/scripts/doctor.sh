@@ -11,7 +11,7 @@ esac
 echo "user $(id -un 2>/dev/null || id -u)"
 echo "clock $(date +%s)"
 missing=''
-for tool in date flock grep id mkdir mv readlink rm sha256sum stat tar timeout; do
+for tool in dd date find flock grep head id mkdir mktemp mv readlink rm sed sha256sum sort stat tar timeout xargs; do
   command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"
 done
 echo "missing$missing"

@@ -15,8 +15,12 @@ case $6 in
     [ -O . ] || [ "$6 $(stat -c '%u' .)" = 'legacy 0' ] || refuse E_BASE_DIR "$root belongs to another user"
     ;;
 esac
-# What an interrupted removal left behind. Nobody looks into it, so an hour's margin is only politeness.
-find . -maxdepth 1 -type d -name '.trash-*' -mmin +60 -exec rm -rf {} + 2>/dev/null
+# What an interrupted removal left behind. Nobody looks into it, so an hour's margin is only politeness. Where others
+# have things, too, its name says whose it is; where all are others', nothing is removed that was not named.
+trash_name=.reconciler-trash
+[ "$6" != own ] || trash_name=.trash
+[ "$6" = legacy ] || find . -maxdepth 1 -type d -user "$(id -u)" -name "$trash_name-??????" -mmin +60 \
+  -exec rm -rf {} + 2>/dev/null
 descend "$2" must
 [ -L "./$3" ] && refuse E_PATH_LINK "$at/$3 is a symbolic link"
 [ -e "./$3" ] || missing "./$3" "$at/$3"
@@ -80,15 +84,15 @@ if [ "$9" != - ]; then
     refuse E_PATH_CHANGED "$at/$3 was exchanged at the last moment; what stood there is kept as $at/$9"
   answer aside
 fi
-trash=$(mktemp -d "$root/.trash-XXXXXX" 2>&1) || failed "$trash"
+trash=$(mktemp -d "$root/$trash_name-XXXXXX" 2>&1) || failed "$trash"
 if ! said=$(mv -T "./$3" "$trash/x" 2>&1); then
   rmdir "$trash"
   failed "$said"
 fi
 cd -P "$trash" 2>/dev/null && [ "$(pwd -P)" = "$trash" ] || refuse E_PATH_LINK "$trash was exchanged"
 if [ -L ./x ] || [ "$(stat -c '%d:%i' ./x)" != "$found" ]; then
-  cd -P "$root" && mv -T "$trash" "$root/.kept-${trash##*.trash-}"
-  refuse E_PATH_CHANGED "$at/$3 was exchanged at the last moment; what stood there is kept as $root/.kept-${trash##*.trash-}"
+  cd -P "$root" && mv -T "$trash" "$root/.kept-${trash##*-}"
+  refuse E_PATH_CHANGED "$at/$3 was exchanged at the last moment; what stood there is kept as $root/.kept-${trash##*-}"
 fi
 # busybox has no such option; the mounts were looked for above.
 bounded=''
@@ -98,7 +102,7 @@ said=$(rm -rf $bounded -- ./x 2>&1)
 if [ -e ./x ]; then
   [ "$5" = part ] || failed "$said"
   # Under another name, so that nobody tries again and again what takes another user's rights.
-  kept=$root/.kept-${trash##*.trash-}
+  kept=$root/.kept-${trash##*-}
   cd -P "$root" && said=$(mv -T "$trash" "$kept" 2>&1) || failed "$said"
   answer "kept $kept"
 fi

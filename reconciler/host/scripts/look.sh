@@ -84,6 +84,11 @@ list() {
 # Say who holds the lock, or held it last. Whoever gave it back has said so in the second line; where nobody has, it is
 # tried, shared and for a moment: who wants to have it waits for longer than that. Free by then, it was left.
 see_lock() {
+  # Where it cannot be read, some shells would say below that somebody holds it.
+  [ -r "$base/.lock" ] || {
+    say 'lock free '
+    return
+  }
   holder=''
   after=''
   {

@@ -42,6 +42,12 @@ class Completed(msgspec.Struct, frozen=True, kw_only=True):
     stdout: bytes
     stderr: bytes
 
+    @property
+    def lines(self) -> list[str]:
+        """Give the lines of what it printed; only a line feed ends one, since names may hold all else."""
+        text = self.stdout.decode("utf-8", "replace")
+        return text.removesuffix("\n").split("\n") if text else []
+
 
 class Framed(msgspec.Struct, frozen=True, kw_only=True):
     """Hold what to send for one run, and the marker that its own output begins after."""

@@ -118,7 +118,7 @@ async def _examine_inside(link: Link, now: Callable[[], datetime]) -> list[Findi
     access = link.access
     try:
         done = await read_script(link.shell, load_script("doctor"), args=(access.base_dir,), deadline_s=_LOOK_S)
-        lines = done.stdout.decode("utf-8", "replace").splitlines()
+        lines = done.lines
         if not lines or lines[-1] != "END":
             raise ReadFailed(f"host {access.name}: the look inside was cut short", code="E_EXEC_LOST")
     except HostError as error:
@@ -136,7 +136,7 @@ def _tools(access: HostAccess, said: dict[str, str]) -> Finding:
         ok=False,
         message=f"host {access.name} lacks {', '.join(missing)}",
         code="E_HOST_TOOLS",
-        hint="install coreutils, util-linux, grep and tar there",
+        hint="install coreutils, findutils, util-linux, grep, sed and tar there",
     )
 
 

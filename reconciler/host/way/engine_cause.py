@@ -39,7 +39,7 @@ class SocketFacts(msgspec.Struct, frozen=True, kw_only=True):
 async def look_at_socket(shell: Shell, path: str) -> SocketFacts:
     """Look at the engine's socket from inside the host. Raises `ReadFailed` or `ConnectFailed`."""
     done = await read_script(shell, load_script("socket"), args=(path,), deadline_s=_LOOK_S)
-    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    lines = done.lines
     if not lines or lines[-1] != "END":
         raise ReadFailed(f"host {shell.host}: the look at {path} was cut short", code="E_EXEC_LOST", transient=True)
     said = {word: rest for word, _, rest in (line.partition(" ") for line in lines)}

@@ -12,9 +12,10 @@ from reconciler.model.access import Finding
 from reconciler.model.effect import NotDone
 from reconciler.model.observed import SeenMarker
 from reconciler.model.outcome import ActionEnded, PassEnded, StepEnded
-from reconciler.model.plan import Plan
+from reconciler.model.plan import Plan, Verb
 from reconciler.model.snapshot import Gpu, Pressure
 from reconciler.model.status import Statuses
+from reconciler.model.unfinished import ActionState, UnfinishedAction, UnfinishedPass
 from reconciler.record.fold import fold
 from reconciler.show.doctor_text import doctor_page
 from reconciler.show.errors_text import error_text
@@ -83,9 +84,40 @@ def plan_view(plan: Plan, *, width: int = 100, age_s: float | None = None, wide:
     return plain(plan_page(plan, width=width, age_s=age_s, wide=wide))
 
 
-def status_view(found: Statuses, *, now: datetime, wide: bool = False, width: int | None = None) -> str:
+def status_view(
+    found: Statuses,
+    *,
+    now: datetime,
+    wide: bool = False,
+    width: int | None = None,
+    unfinished: UnfinishedPass | None = None,
+) -> str:
     """Draw a fleet's status without colour."""
-    return plain(status_page(found, now=now, wide=wide, width=width))
+    return plain(status_page(found, now=now, wide=wide, width=width, unfinished=unfinished))
+
+
+def a_cut_pass() -> UnfinishedPass:
+    """Cut a pass of eleven actions in the middle."""
+
+    def one(name: str, state: ActionState, *, done: int, unknown: tuple[str, ...] = ()) -> UnfinishedAction:
+        return UnfinishedAction(
+            sandbox=name, host="h1", verb=Verb.REPLACE, state=state, changes=4, changes_done=done, unknown=unknown
+        )
+
+    return UnfinishedPass(
+        id="20250601T120000Z-5f3a90c1",
+        state="cut",
+        began_at=b.T0,
+        by="anna@desk pid 4711",
+        fleet=b.FLEET,
+        actions=(
+            *(one(f"job-{at}", "done", done=4) for at in range(7)),
+            one("web-1", "unknown", done=1, unknown=("create container main",)),
+            one("web-2", "begun", done=2),
+            one("web-10", "not_done", done=0),
+            one("web-9", "not_done", done=0),
+        ),
+    )
 
 
 def interrupted_page() -> str:
@@ -192,6 +224,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "status-80.txt": lambda: status_view(statuses(), now=NOW, width=80),
     "status-60.txt": lambda: status_view(statuses(), now=NOW, width=60),
     "status-wide.txt": lambda: status_view(statuses(), now=NOW + timedelta(hours=30), wide=True),
+    "status-cut.txt": lambda: status_view(statuses(), now=NOW, unfinished=a_cut_pass()),
     "status-nothing.txt": lambda: status_view(Statuses(), now=NOW),
     "host.txt": host_view,
     "doctor.txt": doctor_view,

@@ -8,6 +8,7 @@ import hashlib
 import json
 import random
 import signal
+from typing import Any
 
 import pytest
 
@@ -78,6 +79,38 @@ def test_f33_asked_twice_it_stops_at_once_and_the_next_pass_converges(fleet: Dri
     alpha.docker("kill", old)
     settle(fleet)
     assert len(fleet.containers(alpha)) == 2
+
+
+def test_f33_of_a_pass_that_was_killed_status_tells_what_nobody_knows_until_the_next_has_looked(
+    fleet: Driver, alpha: LabHost
+) -> None:
+    running = slow_end(fleet, grace="60s")
+    old = inspect(alpha, name_of(fleet, "deaf"))["Id"]
+
+    def told() -> Any:
+        return fleet.run("status", "-o", "json").expect(0).json["unfinished_pass"]
+
+    until(lambda: "unknown" in {action["state"] for action in told()["actions"]}, what="the stop to be on its way")
+    now = told()
+    assert (now["state"], now["unreadable"]) == ("running", [])
+    assert f"pid {running.process.pid}" in now["by"]
+    assert "A pass is running" in fleet.run("status").expect(0).stdout
+    running.signal(signal.SIGKILL)
+    running.wait()
+
+    cut = told()
+    assert (cut["state"], cut["id"], cut["by"]) == ("cut", now["id"], now["by"])
+    states = {action["address"]: action["state"] for action in cut["actions"]}
+    assert states == {"sandbox/deaf": "unknown", "sandbox/next": "not_done"}
+    page = fleet.run("status").expect(0).stdout
+    assert page.startswith("A pass was cut short")
+    assert "nobody knows whether this happened: stop the old" in page
+    assert "run `reconcile apply` again: it looks first" in page
+
+    # Docker goes on with a stop that it was told of; nobody waits for it here.
+    alpha.docker("kill", old)
+    settle(fleet)
+    assert told() is None
 
 
 def test_f33_a_question_is_answered_by_ctrl_c_too(fleet: Driver, alpha: LabHost) -> None:

@@ -16,6 +16,7 @@ from tests.integration.sinks.conftest import Send
 from tests.integration.sinks.monitoring import exporting, lint, query, scraping, text_of
 from tests.lab.world import wait_until
 from tests.unit.sink.envelopes import a_candidate, a_look, a_provision, a_teardown
+from tests.unit.sink.test_exposition import OWN
 
 pytestmark = pytest.mark.lab
 
@@ -45,7 +46,7 @@ def sink(textfiles: Path, scratch: Path, fleet: str = "lab") -> TextfileSink:
 async def test_what_a_fleet_tells_can_be_asked_of_prometheus(scratch: Path, textfiles: Path, to: Send) -> None:
     ours = sink(textfiles, scratch)
     stale: dict[str, Any] = {"stale": (a_candidate("orphan"), a_candidate("orphan"), a_candidate("idle"))}
-    provision = a_provision(1, profile_id=AWKWARD, delta=b.a_delta(change=CHANGE))
+    provision = a_provision(1, profile_id=AWKWARD, delta=b.a_delta(change=CHANGE, own=OWN))
     assert await to(provision, a_look(2, report=stale), a_look(2, host="h2"), sinks=[ours]) == ()
     with exporting(textfiles, scratch) as exporter, scraping(exporter, scratch) as prometheus:
 
@@ -62,6 +63,13 @@ async def test_what_a_fleet_tells_can_be_asked_of_prometheus(scratch: Path, text
         changed = values("reconciler_sandbox_provision_memory_available_change_bytes", "profile")
         assert changed == {AWKWARD: CHANGE["memory_available_bytes"]}
         assert values("reconciler_sandbox_provision_disk_used_change_bytes", "sandbox") == {"web-1": 1048576.0}
+        own = values('{__name__=~"reconciler_sandbox_provision_own_.+"}', "__name__")
+        assert {name.removeprefix("reconciler_sandbox_provision_own_"): value for name, value in own.items()} == {
+            "memory_working_set_bytes": 52428800.0,
+            "cpu_seconds": 1.5,
+            "network_bytes": 0.0,
+            "layer_bytes": 7.0,
+        }
         assert values("reconciler_last_pass_timestamp_seconds", "fleet") == {"lab": b.later(minutes=2).timestamp()}
 
         gone = 'reconciler_sandbox_provision_timestamp_seconds{sandbox="web-1"}'

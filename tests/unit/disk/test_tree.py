@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.disk.tree import DIGEST_PREFIX, TreeArchive, TreeEntry, TreeRead, TreeUnreadable, list_tree, read_tree
+from reconciler.disk.tree import DIGEST_PREFIX, TreeArchive, TreeEntry, TreeRead, list_tree, read_tree
+from reconciler.disk.unreadable import TreeUnreadable
 from reconciler.host.scripts import load_script
 
 
@@ -108,6 +109,32 @@ def test_a_pattern_that_means_nothing_is_said_to(tmp_path: Path, pattern: str) -
     assert "a pattern that means nothing" in refused(fill(tmp_path, "a"), pattern)
     fill(tmp_path, __gitignore=pattern)
     assert ".gitignore holds a pattern that means nothing" in refused(tmp_path)
+
+
+def test_what_the_checkout_leaves_out_above_the_folder_is_left_out_too(tmp_path: Path) -> None:
+    fill(tmp_path, ".git/config", "app/.env", "app/src/keep.env", "app/src/a", "app/log", "other/b")
+    fill(tmp_path, __gitignore="*.env\n.env\n/app/log\n/src/a\n")
+    (tmp_path / "app/src/.gitignore").write_text("!keep.env\n")
+    assert listed(tmp_path / "app") == ["src/a", "src/keep.env"]
+
+
+def test_a_folder_that_git_leaves_out_is_sent_where_it_is_named(tmp_path: Path) -> None:
+    fill(tmp_path, ".git/config", "build/a", "build/b.tmp", __gitignore="build/\n")
+    (tmp_path / "build/.gitignore").write_text("*.tmp\n")
+    assert listed(tmp_path / "build") == ["a"]
+
+
+@pytest.mark.parametrize("top", ["app/.git", "none"])
+def test_what_is_said_outside_of_the_checkout_says_nothing(tmp_path: Path, top: str) -> None:
+    fill(tmp_path, f"{top}/config", "app/.env", __gitignore=".env\n")
+    assert ".env" in listed(tmp_path / "app")
+
+
+@pytest.mark.parametrize("text", [b"\xef\xbb\xbf.env\nb\n", b".env\r\nb\r\n", b"a\x0cc\n.env\nb\n"])
+def test_a_gitignore_is_read_as_git_reads_it(tmp_path: Path, text: bytes) -> None:
+    fill(tmp_path, ".env", "a", "b", "c")
+    (tmp_path / ".gitignore").write_bytes(text)
+    assert listed(tmp_path) == ["a", "c"]
 
 
 def test_rules_and_names_in_an_older_encoding_are_no_fault_where_they_are_left_out(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.disk.tree import TreeUnreadable, read_tree
+from reconciler.disk.tree import read_tree
+from reconciler.disk.unreadable import TreeUnreadable
 from reconciler.load.composed import SIZE_MAX_BYTES, with_services
 from reconciler.model.resource import Compose, Tree
 

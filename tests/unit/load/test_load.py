@@ -180,8 +180,10 @@ def test_an_input_schema_fetches_nothing(tmp_path: Path) -> None:
         ("image: a\n      dependsOn: [main]", "E_REF_CYCLE"),
         ("image: a\n      extraHosts: {db: 10.0.0}", "E_IP_ADDR"),
         ("image: a\n      ulimits: {nofile: {soft: 2, hard: 1}}", "E_RANGE"),
-        ("image: a\n      gpu: {policy: require}", "E_NOT_SUPPORTED"),
-        ("image: a\n      gpu: {}", "E_NOT_SUPPORTED"),
+        ("image: a\n      gpu: {count: 0}", "E_RANGE"),
+        ("image: a\n      gpu: {cuda: 12.9}", "E_YAML_AMBIGUOUS"),
+        ('image: a\n      gpu: {cuda: "12"}', "E_VALUE"),
+        ("image: a\n      gpu: {policy: off}", "E_YAML_AMBIGUOUS"),
     ],
 )
 def test_a_container_that_cannot_be_is_refused(text: str, code: str, tmp_path: Path) -> None:

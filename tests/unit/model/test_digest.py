@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from reconciler.model.desired import SandboxDesired, Suspend
 from reconciler.model.digest import canonical_json, container_digest, fingerprint, intent_digest, same_version
-from reconciler.model.resource import Container, Healthcheck, LogPolicy, Mount, Published, Ulimit
+from reconciler.model.resource import Container, Gpus, Healthcheck, LogPolicy, Mount, Published, Ulimit
 from reconciler.model.rule import Remedy, rules
 from reconciler.model.text import Late, Template, bind
 from tests.builders import a_container, a_directory, a_ref, a_running_probe, a_sandbox
@@ -30,6 +30,7 @@ OTHER: dict[str, object] = {
     "cap_add": ("NET_ADMIN",),
     "cap_drop": ("ALL",),
     "devices": ("/dev/fuse",),
+    "gpu": Gpus(count=1),
     "security_opt": ("no-new-privileges",),
     "read_only": True,
     "init": False,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import UNSET, UnsetType
 
 from reconciler.errors import ConnectFailed, ReadFailed
 from reconciler.host.memory.faults import Fault, ReadFault, Verb
@@ -15,6 +16,7 @@ from reconciler.host.memory.world import World
 from reconciler.model.desired import Admission, Desired, Limits
 from reconciler.model.observed import ImageAbsent, Observed, Reachable, Unreachable
 from reconciler.model.record import Records
+from reconciler.model.resource import Gpus
 from reconciler.model.text import Late, Template
 from reconciler.observe import observe
 from tests import builders as b
@@ -53,6 +55,17 @@ def look(
         return sighting.observed
 
     return asyncio.run(whole()), hosts
+
+
+@pytest.mark.parametrize(("gpu", "is_measured"), [(UNSET, False), (Gpus(policy="auto"), True), (Gpus(count=1), True)])
+def test_a_host_is_asked_for_its_gpus_where_a_sandbox_asks_for_some(gpu: Gpus | UnsetType, is_measured: bool) -> None:  # noqa: FBT001 - a parameter
+    def two_cards(world: World) -> None:
+        world.gpus = b.some_gpus(2)
+
+    desired = b.a_desired(b.a_sandbox(resources=(b.a_container(gpu=gpu),)))
+    snapshot = reachable(look(desired, prepare=two_cards)[0]).snapshot
+    assert (snapshot is not None) is is_measured
+    assert snapshot is None or snapshot.gpus == b.some_gpus(2)
 
 
 def reachable(observed: Observed, host: str = "h1") -> Reachable:

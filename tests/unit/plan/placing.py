@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from reconciler.model.desired import Choice, Desired, SandboxDesired
 from reconciler.model.observed import Reachable
 from reconciler.model.plan import Plan
+from reconciler.model.snapshot import Gpu
 from tests import builders as b
 
 GIB = 1 << 30
@@ -44,13 +45,21 @@ def a_pool(
     )
 
 
-def a_machine(name: str, *sandboxes: SandboxDesired, memory_bytes: int | None = 12 * GIB, **over: Any) -> Reachable:
+def a_machine(
+    name: str,
+    *sandboxes: SandboxDesired,
+    memory_bytes: int | None = 12 * GIB,
+    gpus: tuple[Gpu, ...] | None = None,
+    **over: Any,
+) -> Reachable:
     """Hear from a host of its own, on which these sandboxes stand as wanted."""
     view = b.a_settled_view(*sandboxes, **over)
     identity = b.an_identity(host_id=b.full_id(name)[:32], boot_id=b.full_id(name))
     containers = tuple(replace(seen, full_id=b.full_id((name, seen.name))) for seen in view.containers)
     view = replace(view, identity=identity, containers=containers, host_clock_epoch_s=b.later(hours=1).timestamp())
-    facts = None if memory_bytes is None else b.a_snapshot(host=name, memory_available_bytes=memory_bytes)
+    facts = (
+        b.a_snapshot(host=name, memory_available_bytes=memory_bytes, gpus=gpus) if memory_bytes is not None else None
+    )
     return b.a_reachable(view, snapshot=facts)
 
 

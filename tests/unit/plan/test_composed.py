@@ -17,11 +17,12 @@ from reconciler.model.effect import (
     StageTree,
     UpCompose,
 )
-from reconciler.model.names import SERVICES, DerivedName, composed_name
+from reconciler.model.names import SERVICES, DerivedName, composed_name, name_in_docker
 from reconciler.model.observed import SeenContainer
 from reconciler.model.plan import Action, Apply, Await, Plan
 from reconciler.model.probe import FinishedProbe, RunningProbe
-from reconciler.model.resource import Compose, Tree
+from reconciler.model.resource import TREE_BEGUN, Compose, Tree
+from reconciler.plan.steps import prove
 from tests import builders as b
 from tests.laws.asking import effects_of
 from tests.laws.machines import Cut, Machines
@@ -95,7 +96,7 @@ def test_the_first_time_all_is_made_in_order(machines: Machines) -> None:
         True,
     ]
     assert [effect.marker.tree for effect in effects_of(action) if isinstance(effect, PutMarker)] == [
-        "",
+        TREE_BEGUN,
         CONTENT,
         CONTENT,
     ]
@@ -235,3 +236,22 @@ def test_a_cut_after_any_step_leads_to_the_same_end(then: Desired, cut: int) -> 
     broken.steps_left = None
     broken.settle(then)
     assert _end(broken) == _end(whole)
+
+
+def test_whoever_asks_whether_it_is_ready_asks_every_service() -> None:
+    sandbox = want("web", "db", once=("db",)).sandboxes[b.SANDBOX]
+    names = {str(part.key): part.docker_name for part in sandbox.parts(b.FLEET)}
+    assert names == {
+        f"services/{one}": composed_name(DerivedName(b.FLEET, b.SANDBOX, one), SERVICES) for one in ("db", "web")
+    }
+    assert {key: name_in_docker(b.FLEET, b.SANDBOX, key) for key in names} == names
+    asked = [step.do for step in prove(sandbox, fleet=b.FLEET, action="h1/web-1") if isinstance(step.do, Await)]
+    assert [(one.name, type(one.probe)) for one in asked] == [
+        (names["services/db"], FinishedProbe),
+        (names["services/web"], RunningProbe),
+    ]
+
+
+def test_what_an_action_leaves_is_named_with_its_services(machines: Machines) -> None:
+    action = only(machines.plan(want("web", "db")))
+    assert action.keys == ("trees/source", "compose/compose", "services/db", "services/web")

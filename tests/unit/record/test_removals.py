@@ -25,7 +25,8 @@ DESIRED = b.a_desired(reap=Reap(mode="apply", older_than_s=24 * 3600, grace_s=36
 
 
 def seen() -> HostView:
-    return replace(b.a_settled_view(ONE), host_clock_epoch_s=b.T0.timestamp() + OLD_S)
+    at = b.later(seconds=OLD_S)
+    return replace(b.a_settled_view(ONE), observed_at=at, host_clock_epoch_s=at.timestamp())
 
 
 def planned(view: HostView) -> Plan:

@@ -69,7 +69,8 @@ def test_what_is_not_known_to_be_ready_is_not_said_to_be(ready: Said | None) -> 
 
 
 def test_without_a_report_there_is_nothing_to_tell() -> None:
-    assert told(status(report=None))[1:] == ["    nothing was reported: it was not brought up"]
+    assert told(status(report=None))[1:] == ["    nothing was reported: nothing was changed"]
+    assert told(status(report=None, conditions=()))[1:] == ["    nothing was reported: it was not brought up"]
 
 
 def test_taking_it_away_is_told_last() -> None:

@@ -44,7 +44,7 @@ def test_a_plan_has_exactly_the_keys_that_scripts_rely_on() -> None:
 
 def test_a_status_has_the_keys_that_scripts_rely_on() -> None:
     document = json.loads(msgspec.json.encode(status_json(statuses(), fleet="lab")))
-    assert {"format", "fleet", "sandboxes", "hosts"} == set(document)
+    assert {"format", "fleet", "unfinished_pass", "sandboxes", "hosts"} == set(document)
     wanted = {"name", "host", "sync", "health", "conditions", "generation", "revision"}
     assert all(wanted <= set(one) for one in document["sandboxes"])
     kept = {"type", "status", "reason", "message", "lastTransitionTime"}

@@ -47,6 +47,13 @@ def test_the_last_provision_counts() -> None:
     assert (one.sandbox, one.host, one.profile) == ("web-1", "h1", "service")
 
 
+def test_figures_of_before_a_sandbox_told_its_own_use_are_still_read() -> None:
+    kept = msgspec.to_builtins(folded(a_provision(1)))
+    for one in kept["sandboxes"]:
+        del one["own"]
+    assert msgspec.convert(kept, type=Figures) == folded(a_provision(1))
+
+
 def test_a_change_that_means_nothing_is_none() -> None:
     for change in (None, {}, {"memory_available_bytes": math.nan, "disk_used_bytes": math.inf}):
         (one,) = folded(a_provision(1), a_provision(2, delta=b.a_delta(change=change))).sandboxes

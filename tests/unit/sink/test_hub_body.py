@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import msgspec
 
+from reconciler.model.delta import OwnUse
 from reconciler.model.secret import Secret
 from reconciler.sink.hub import HubSink, hub_body
+from tests import builders as b
 from tests.unit.sink.envelopes import a_look, a_provision
 
 TOKEN = "not-to-be-seen-anywhere"
@@ -25,6 +27,13 @@ def test_the_body_is_as_it_was_agreed_upon() -> None:
         "schema_version": "reconciler-telemetry/1",
         "detail": {"id": "e-0001", "delta": msgspec.to_builtins(envelope.delta)},
     }
+
+
+def test_what_a_sandbox_takes_by_itself_is_in_detail() -> None:
+    own = OwnUse(at=b.T0, containers=1, memory_working_set_bytes=5, cpu_usage_ns=6, network_bytes=7, layer_bytes=8)
+    told = hub_body(a_provision(1, delta=b.a_delta(own=own)), config())["detail"]["delta"]["own"]
+    names = ("memory_working_set_bytes", "cpu_usage_ns", "network_bytes", "layer_bytes")
+    assert [told[name] for name in names] == [5, 6, 7, 8]
 
 
 def test_a_look_reports_in_detail() -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from reconciler.errors import ReadFailed
 from reconciler.host.docker.decode import (
@@ -18,7 +19,7 @@ from reconciler.host.docker.decode import (
     decode_volumes,
 )
 from reconciler.model.observed import Neighbour, SeenVolume
-from reconciler.model.resource import Container, Healthcheck, Mount, Published
+from reconciler.model.resource import Container, Gpus, Healthcheck, Mount, Published
 from tests.builders import FLEET, full_id, labels_for
 
 ID = full_id("one")
@@ -77,6 +78,11 @@ def test_a_container_without_our_labels_keeps_its_own_name() -> None:
     assert spec().name == "sbx-lab.web-1.main"
 
 
+GPU_REQUEST: dict[str, Any] = {
+    "Driver": "", "Count": -1, "DeviceIDs": None, "Capabilities": [["gpu"]], "Options": {},
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("field", ["Env", "Cmd", "Entrypoint", "Labels", "Healthcheck"])
 def test_null_and_missing_are_the_same(field: str) -> None:
     without = inspected()
@@ -107,6 +113,14 @@ def test_empty_null_and_missing_are_the_same(field: str) -> None:
         ({"HostConfig__SecurityOpt": ["label=disable"]}, "security_opt", ("label=disable",)),
         ({"HostConfig__Devices": [{"PathOnHost": "/dev/a", "PathInContainer": "/dev/b", "CgroupPermissions": "rwm"}]},
          "devices", ("/dev/a:/dev/b",)),
+        ({"HostConfig__DeviceRequests": [GPU_REQUEST]}, "gpu", Gpus()),
+        ({"HostConfig__DeviceRequests": [{**GPU_REQUEST, "Driver": "nvidia", "Count": 2}]}, "gpu", Gpus(count=2)),
+        ({"HostConfig__DeviceRequests": None}, "gpu", UNSET),
+        ({"HostConfig__DeviceRequests": [{**GPU_REQUEST, "Count": 0, "DeviceIDs": ["3"]}]}, "gpu", UNSET),
+        ({"HostConfig__DeviceRequests": [{**GPU_REQUEST, "Count": 0, "DeviceIDs": ["3"]}]}, "security_opt", (
+            'gpus=["",0,["3"],[["gpu"]],{}]',)),
+        ({"HostConfig__DeviceRequests": [GPU_REQUEST, {"Driver": "x", "Count": 1}]}, "security_opt", (
+            'gpus=["x",1,[],[],{}]',)),
         ({"HostConfig__CpuQuota": 50_000, "HostConfig__CpuPeriod": 100_000}, "cpu_nanos", 500_000_000),
         ({"HostConfig__PidsLimit": -1}, "pids", None),
         ({"HostConfig__Memory": 0}, "memory_bytes", None),

@@ -25,6 +25,8 @@ def refused(words: str, status: int = 500) -> DockerRefused:
         ('invalid mount config for type "bind": bind source path does not exist: /srv/a b', "E_MOUNT_MISSING",
          "/srv/a b", False),
         ("network sbx-lab.web.net not found", "E_NETWORK_ABSENT", "sbx-lab.web.net", False),
+        ('could not select device driver "" with capabilities: [[gpu]]', "E_GPU_DRIVER", "no driver that lends GPUs",
+         False),
         ("something new", "E_DOCKER_REFUSED", "something new", True),
     ],
 )  # fmt: skip

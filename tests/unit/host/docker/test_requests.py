@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.host.docker.requests import create_body, update_body
-from reconciler.model.resource import Container, Healthcheck, Mount, Published, Ulimit
+from reconciler.model.resource import Container, Gpus, Healthcheck, Mount, Published, Ulimit
 from reconciler.model.text import Late, Template, Unbound
 from tests.builders import a_container, labels_for
 
@@ -59,6 +59,13 @@ def test_everything_that_is_said_is_sent() -> None:
     assert host["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 3}
     assert (host["Memory"], host["MemorySwap"], host["PidsLimit"]) == (1 << 20, 2 << 20, 7)
     assert host["ExtraHosts"] == ["db:fd00::1"]
+
+
+@pytest.mark.parametrize(("gpu", "count"), [(Gpus(), -1), (Gpus(count=2), 2)])
+def test_gpus_are_asked_for_as_docker_run_does(gpu: Gpus, count: int) -> None:
+    host = create_body(Container(name="main", image="web:1", gpu=gpu), labels={})["HostConfig"]
+    assert host["DeviceRequests"] == [{"Driver": "", "Count": count, "Capabilities": [["gpu"]]}]
+    assert "DeviceRequests" not in create_body(Container(name="main", image="web:1"), labels={})["HostConfig"]
 
 
 def test_our_labels_win_over_a_containers_own() -> None:
