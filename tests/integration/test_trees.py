@@ -14,73 +14,17 @@ from msgspec.structs import replace
 
 from reconciler.disk.tree import read_tree
 from reconciler.host.files.tree import HostTrees
-from reconciler.host.shell import Pipe
 from reconciler.host.shell.local import LocalShell
-from reconciler.model.effect import Done, NotDone, Outcome, PlaceTree, StageTree
-from tests.integration.rig import MARKER, Rig
+from reconciler.model.effect import Done, NotDone
+from tests.integration.rig import Rig
+from tests.integration.tree_bench import MODES, Bench, CountingShell, modes_in, new_bench
 from tests.lab.packages import MACHINE_PATH, rsync
-
-
-class CountingShell(LocalShell):
-    """Count what is sent to scripts that stay."""
-
-    sent_bytes = 0
-
-    async def start(self, script: str, *, args: tuple[str, ...] = (), deadline_s: float) -> Pipe:
-        pipe = await super().start(script, args=args, deadline_s=deadline_s)
-        send = pipe.send
-
-        def counted(data: bytes) -> None:
-            self.sent_bytes += len(data)
-            send(data)
-
-        pipe.send = counted  # type: ignore[method-assign]  # of this one pipe
-        return pipe
-
-
-class Bench:
-    """Hold a folder of the operator's, and a host that it is brought to."""
-
-    def __init__(self, rig: Rig, folder: Path) -> None:
-        self.rig = rig
-        self.folder = folder
-        self.said: list[str] = []
-        self.trees = HostTrees(rig.shell, base_dir=str(rig.base), is_held=lambda: True, progress=self.said.append)
-        self.own = rig.base / MARKER.uid
-        self.place = self.own / "source"
-
-    def effects(self, *exclude: str) -> tuple[StageTree, PlaceTree]:
-        content = read_tree(self.folder, exclude).content
-        base = str(self.rig.base)
-        stage = StageTree(str(self.place), base, str(self.folder), exclude, content)
-        return stage, PlaceTree(str(self.place), base, content)
-
-    async def bring(self, *exclude: str) -> Outcome:
-        stage, place = self.effects(*exclude)
-        staged = await self.trees.stage(stage)
-        assert staged == Done(), staged
-        return await self.trees.place(place)
-
-    def leftovers(self) -> list[str]:
-        return sorted(name for name in os.listdir(self.own) if name.startswith("."))
 
 
 @pytest.fixture
 async def bench(rig: Rig, tmp_path: Path) -> Bench:
     await rig.mark()
-    return _bench(rig, tmp_path)
-
-
-def _bench(rig: Rig, tmp_path: Path) -> Bench:
-    folder = tmp_path / "app tree"
-    (folder / "deep/er").mkdir(parents=True)
-    (folder / "run").write_text("#!/bin/sh\n")
-    (folder / "run").chmod(0o700)
-    (folder / "deep/er/data").write_bytes(bytes(range(256)) * 4096)
-    (folder / "-rf $(x) 'y' é.txt").write_text("odd\n")
-    (folder / "deep/link").symlink_to("../run")
-    (folder / "empty").write_text("")
-    return Bench(rig, folder)
+    return new_bench(rig, tmp_path)
 
 
 @pytest.fixture
@@ -97,34 +41,19 @@ async def synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
     rig = Rig(tmp_path.resolve(), CountingShell("h1", search_path=f"{tools}:{MACHINE_PATH}"))
     await rig.mark()
-    return _bench(rig, tmp_path)
-
-
-def _modes(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): stat.filemode(path.lstat().st_mode) for path in folder.rglob("*")}
-
-
-_MODES = {
-    "deep": "drwxr-xr-x",
-    "deep/er": "drwxr-xr-x",
-    "deep/er/data": "-rw-r--r--",
-    "deep/link": "lrwxrwxrwx",
-    "run": "-rwxr-xr-x",
-    "empty": "-rw-r--r--",
-    "-rf $(x) 'y' é.txt": "-rw-r--r--",
-}
+    return new_bench(rig, tmp_path)
 
 
 async def test_all_of_it_arrives_and_is_readable_by_containers(bench: Bench) -> None:
     assert await bench.bring() == Done()
-    assert _modes(bench.place) == _MODES
+    assert modes_in(bench.place) == MODES
     assert read_tree(bench.place, ()) == read_tree(bench.folder, ())
     assert bench.leftovers() == [".reconciler.json", ".tree-source", ".tree-source.digest"]
 
 
 async def test_rsync_brings_the_same(synced: Bench) -> None:
     assert await synced.bring() == Done()
-    assert _modes(synced.place) == _MODES
+    assert modes_in(synced.place) == MODES
     assert read_tree(synced.place, ()) == read_tree(synced.folder, ())
     asked = (synced.folder.parent / "asked").read_text().splitlines()
     assert len(asked) == 2, "one end here and one there"
@@ -154,7 +83,7 @@ async def test_a_folder_that_nobody_may_write_to_here_is_none_there(synced: Benc
     assert stat.S_IMODE((synced.own / ".new-source/deep/er").stat().st_mode) == 0o755
     assert all("--chmod=Du+rwx" in line for line in (synced.folder.parent / "asked").read_text().splitlines()[:1])
     assert await synced.trees.place(place) == Done()
-    assert _modes(synced.place) == _MODES
+    assert modes_in(synced.place) == MODES
 
 
 async def test_what_is_gone_here_goes_there_too_and_what_is_not_ours_stays(bench: Bench) -> None:
@@ -167,7 +96,7 @@ async def test_what_is_gone_here_goes_there_too_and_what_is_not_ours_stays(bench
     (bench.place / "deep/left by a container").write_text("x")
     assert await bench.bring() == Done()
     theirs = ["data", "data/rows", "deep", "deep/left by a container"]
-    assert sorted(_modes(bench.place)) == ["-rf $(x) 'y' é.txt", *theirs, "empty", "run"]
+    assert sorted(modes_in(bench.place)) == ["-rf $(x) 'y' é.txt", *theirs, "empty", "run"]
     assert bench.place.stat().st_ino == before, "who has it mounted sees what is new"
 
 
@@ -379,7 +308,7 @@ async def counted(tmp_path: Path) -> Bench:
         (tools / name).chmod(0o755)
     rig = Rig(tmp_path.resolve(), LocalShell("h1", search_path=f"{tools}:{MACHINE_PATH}"))
     await rig.mark()
-    return _bench(rig, tmp_path)
+    return new_bench(rig, tmp_path)
 
 
 async def test_a_tree_of_many_folders_makes_few_processes(counted: Bench) -> None:
