@@ -24,6 +24,8 @@ _NAME = re.compile(SERVICE_PATTERN)
 _DEPTH_MAX = 100
 _FILE_FIELDS = ("env_file", "label_file")
 _COMPLETED = "service_completed_successfully"
+_SIZE = re.compile(r"([0-9]{1,18}(?:[.][0-9]{1,9})?) *([bkmgt]?)b?", re.IGNORECASE)
+_UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
 def with_services(compose: Compose, tree: Tree, read: TreeRead) -> Compose:
@@ -45,7 +47,13 @@ def with_services(compose: Compose, tree: Tree, read: TreeRead) -> Compose:
             message = f"{path}: the service name {name!a} is not made of lower-case letters, digits, - and _"
             raise TreeUnreadable(message, "rename the service")
     once = {other for said in wanted.values() for other in _awaited(said) if other in wanted}
-    return replace(compose, services=tuple(sorted(wanted)), once=tuple(sorted(once)))
+    limits = {name: _memory_limit(said) for name, said in sorted(wanted.items())}
+    return replace(
+        compose,
+        services=tuple(sorted(wanted)),
+        once=tuple(sorted(once)),
+        memory={name: limit_bytes for name, limit_bytes in limits.items() if limit_bytes},
+    )
 
 
 class _Files:
@@ -140,6 +148,16 @@ def _document(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise TreeUnreadable(f"{path} holds no mapping", "is it a compose file?")
     return document
+
+
+def _memory_limit(service: dict[str, Any]) -> int:
+    """Read a service's limit in bytes; 0 where it has none, or only the host's compose can tell."""
+    limit = service.get("mem_limit")
+    for field in ("deploy", "resources", "limits"):
+        inner = service.get(field)
+        service = inner if isinstance(inner, dict) else {}
+    found = _SIZE.fullmatch(str(service.get("memory") if limit is None else limit).strip())
+    return int(float(found[1]) * _UNITS[found[2].lower()]) if found is not None else 0
 
 
 def _awaited(service: dict[str, Any]) -> list[str]:

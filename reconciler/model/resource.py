@@ -234,6 +234,7 @@ class Compose(msgspec.Struct, frozen=True, kw_only=True, tag="compose"):
         services: what the file names, sorted; empty until it was read. Those of a compose profile are left out.
         once: those that others wait for to complete, so that their end is no fault.
         policy: what the file may ask of the host.
+        memory: limits in bytes by service, as far as the file alone tells them.
     """
 
     name: str = "compose"
@@ -242,6 +243,7 @@ class Compose(msgspec.Struct, frozen=True, kw_only=True, tag="compose"):
     services: tuple[str, ...] = ()
     once: tuple[str, ...] = ()
     policy: ComposePolicy = ComposePolicy()
+    memory: dict[str, int] = {}
 
     @property
     def key(self) -> Key:

@@ -14,6 +14,7 @@ from reconciler.model.plan import Action, Verb
 from reconciler.model.size import exact_size, round_size
 from reconciler.model.snapshot import HostSnapshot
 from reconciler.plan.assessment import Trouble
+from reconciler.plan.composed import service_key
 from reconciler.plan.gpus import Grant, count_of, grant, held_by, held_for, needs_gpus
 from reconciler.plan.holdings import Holding, HostHoldings
 
@@ -104,7 +105,10 @@ class Room(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """
         held = self._held(want.name)
         running = {name for name, one in held.settled.items() if one.seen.live.state in RUNNING_STATES}
-        missing = [item.memory_bytes or 0 for item in want.containers if item.name not in running]
+        limits = {item.name: item.memory_bytes or 0 for item in want.containers}
+        if want.compose is not None:
+            limits |= {service_key(name): limit_bytes for name, limit_bytes in want.compose.memory.items()}
+        missing = [limit_bytes for place, limit_bytes in limits.items() if place not in running]
         granted = [one.gpus for one in self.grants(want, reserved_gpus=reserved.gpus_before(want)).values()]
         gpus = max(0, count_of(granted, total=self.gpus) - held_by(held, total=self.gpus)) if granted else 0
         needed = gpus if needs_gpus(want) else 0

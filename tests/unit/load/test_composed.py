@@ -58,6 +58,26 @@ def test_those_that_others_wait_for_to_complete_are_known(tmp_path: Path) -> Non
     assert read(tmp_path, text).once == ("migrate",)
 
 
+@pytest.mark.parametrize(
+    ("service", "limit_bytes"),
+    [
+        ("{mem_limit: 512m}", 512 * 2**20),
+        ("{mem_limit: 1.5gb}", 3 * 2**29),
+        ("{mem_limit: 1024}", 1024),
+        ('{deploy: {resources: {limits: {memory: "2 G"}}}}', 2**31),
+        ("{mem_limit: '${LIMIT}'}", None),
+        ("{mem_limit: 99999999999999999999999999g}", None),
+        ("{deploy: [resources]}", None),
+        ("{}", None),
+    ],
+)
+def test_memory_limits_are_known_where_the_file_tells_them(
+    tmp_path: Path, service: str, limit_bytes: int | None
+) -> None:
+    found = read(tmp_path, f"services: {{web: {service}, db: {{}}}}")
+    assert found.memory == ({} if limit_bytes is None else {"web": limit_bytes})
+
+
 def test_anchors_and_merged_keys_are_followed(tmp_path: Path) -> None:
     text = "x-a: &a {env_file: /etc/passwd}\nservices: {web: {<<: *a, image: x}}"
     assert "services.web.env_file names '/etc/passwd'" in refused(tmp_path, text)

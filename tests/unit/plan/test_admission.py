@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from reconciler.model.desired import Admission, SandboxDesired
 from reconciler.model.plan import Verb
 from reconciler.model.record import Records
+from reconciler.model.resource import Compose, Tree
 from reconciler.plan.admission import Room, Taken
 from reconciler.plan.holdings import sort_view
 from tests import builders as b
@@ -103,6 +104,18 @@ def test_what_runs_of_a_sandbox_already_is_measured_and_not_counted_again() -> N
     stopped = replace(view, containers=(exited(view.containers[0]), view.containers[1]))
     half = Room(host=room.host, state=room.state, holdings=sort_view(stopped, fleet=b.FLEET))
     assert half.takes(whole) == Taken(memory_bytes=8 * GIB)
+
+
+def test_services_take_what_their_compose_file_limits_them_to() -> None:
+    compose = Compose(folder="/t", file="compose.yaml", services=("db", "web"), memory={"web": 16 * GIB})
+    tree = Tree(path="/t", folder="/here", content="tree1:" + "1" * 64)
+    desired = wanted(
+        b.a_sandbox(resources=(tree, compose)),
+        hosts={"h1": b.a_host(admission=Admission(memory_available_min_bytes=GIB))},
+    )
+    held = the_held(decide(desired, {"h1": b.a_reachable(b.a_view(), snapshot=b.a_snapshot())}))
+    assert held.reason == "AdmissionRefused"
+    assert "this takes 16.0 GiB" in held.message
 
 
 def test_a_host_that_did_not_tell_its_facts_takes_no_more() -> None:
