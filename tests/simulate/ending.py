@@ -31,7 +31,7 @@ _EXCUSES: dict[str, frozenset[str]] = {
     "NameTaken": frozenset({"squat", "copied", "rename"}),
     "Unprovable": frozenset({"copied", "rename", "delete_image"}),
     "MarkerDamaged": frozenset({"damage_marker"}),
-    "MarkerMissing": frozenset({"delete_marker", "delete_path", "landed_bare"}),
+    "MarkerMissing": frozenset({"delete_marker", "delete_path", "landed_bare", "lock_broken"}),
     "HostIdentity": frozenset({"host_replaced", "twins", "status"}),
     "PathTaken": frozenset({"never"}),
     "PortTaken": frozenset({"rename"}),
@@ -117,7 +117,7 @@ class Judge:
             return True
         if item.reason == "HostIdentity" and "never recorded" in item.message:
             # Nobody heard who it is while it held something, and then somebody took all of that away.
-            return self.play.tally["fault/cut"] > 0
+            return True
         return bool(_EXCUSES.get(item.reason, frozenset()) & machine.deeds)
 
     def _may_be_unknown(self) -> bool:

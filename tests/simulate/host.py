@@ -25,6 +25,7 @@ from reconciler.model.effect import (
     Existing,
     Outcome,
     PlaceTree,
+    PutMarker,
     RestartContainer,
     StageTree,
     StopContainer,
@@ -279,6 +280,8 @@ class SimHost(MemoryHost):
         if isinstance(effect, StageTree):
             self._do_part(effect)
             return
+        if isinstance(effect, PutMarker):
+            self.machine.deeds.add("late_marker")
         raw = _by_id_alone(self.world, effect)
         if raw is None:
             return

@@ -12,7 +12,8 @@ from reconciler.model.digest import canonical_json
 from reconciler.model.effect import CreateContainer, Existing, Made, RemoveContainer, RenameContainer, StopContainer
 from reconciler.model.marker import Marker
 from reconciler.model.names import parse_derived
-from reconciler.model.observed import HostView, Observed, Reachable
+from reconciler.model.observed import HostView, Observed, Reachable, SeenContainer, SeenNetwork
+from reconciler.model.ownership import derived_from
 from reconciler.model.plan import Action, Apply, Bucket, Plan, Verb
 from reconciler.model.record import Records
 from reconciler.plan import PlanRequest, plan
@@ -74,8 +75,8 @@ def _owned(observed: Observed, records: Records) -> Counter[str]:
     found: set[tuple[str, str]] = {(one.host, one.sandbox) for one in records.sandboxes}
     for host, state in observed.hosts.items():
         if isinstance(state, Reachable):
-            names = [seen.name for seen in state.view.containers] + [seen.name for seen in state.view.networks]
-            parsed = [name for name in map(parse_derived, names) if name is not None]
+            seen_here: tuple[SeenContainer | SeenNetwork, ...] = (*state.view.containers, *state.view.networks)
+            parsed = [name for one in seen_here if (name := derived_from(one.name, one.labels)) is not None]
             found |= {(host, name.sandbox) for name in parsed if name.fleet == catalogue.FLEET}
             found |= {(host, seen.marker.sandbox) for seen in state.view.markers if seen.marker is not None}
     return Counter(host for host, _ in found)

@@ -184,6 +184,8 @@ def _break_machines(play: Play, dice: random.Random) -> None:
         world = machine.world
         machine.lock_broken = play.swarm.hits("lock_broken", dice)
         play.tally["fault/lock_broken"] += machine.lock_broken
+        if machine.lock_broken:
+            machine.deeds.add("lock_broken")
         if play.weather.hits("swizzle", dice):
             play.fault("swizzle", machine.name, "cut")
             machine.cut_off(dice.choice((2.0, 30.0, 900.0)), play)
