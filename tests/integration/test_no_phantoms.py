@@ -20,7 +20,7 @@ from reconciler.host.docker.requests import create_body, update_body
 from reconciler.host.docker.wire import Wire, quoted
 from reconciler.model.completion import complete
 from reconciler.model.observed import ImageFact, SeenContainer
-from reconciler.model.resource import Container, Healthcheck, LogPolicy, Mount, Published, Ulimit
+from reconciler.model.resource import Container, Gpus, Healthcheck, LogPolicy, Mount, Published, Ulimit
 from reconciler.model.rule import rules
 from tests.builders import labels_for
 from tests.lab.host import LabHost
@@ -230,6 +230,7 @@ CHANGES: dict[str, list[Any]] = {
     "cpu_nanos": [None, 250_000_000],
     "memory_bytes": [None, 128 * MIB],
     "pids": [None, 99],
+    "gpu": [Gpus(), Gpus(count=1), Gpus(count=2)],
 }
 # A container has either the host's network or networks of its own; so these change a container without any.
 NETWORKLESS: dict[str, Any] = {"networks": {}, "ports": {}}

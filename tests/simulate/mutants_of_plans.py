@@ -155,11 +155,11 @@ def _old_one_first(_: object) -> object:
 
 
 def _ready_unasked(old: Callable[..., None]) -> object:
-    def await_(work: Any, containers: Any, steps: Any, names: Any = None) -> None:
-        if names is None:
-            old(work, containers, steps)
+    def wait_for(steps: Any, part: Any, *, named: str = "") -> None:
+        if not named:
+            old(steps, part)
 
-    return await_
+    return wait_for
 
 
 def _with_secrets(old: Callable[[World, str], dict[str, str]]) -> object:
@@ -257,7 +257,7 @@ MUTANTS = (
     Mutant(
         name="ready-unasked",
         breaks="ends the old container of a start-first replacement without asking whether the new one is ready",
-        parts={"reconciler.plan.steps:_await": _ready_unasked},
+        parts={"reconciler.plan.step_list:StepList.wait_for": _ready_unasked},
         seed=176,
     ),
     Mutant(

@@ -69,14 +69,14 @@ class HostTrees:
             return NotDone("E_SOURCE", error.message, error.hint)
         if tree.content != effect.content:
             return NotDone("E_TREE_CHANGED", f"{effect.folder} is not what it was when this was planned", "plan again")
-        begun = await self._run("tree_begin", self._args(spot), what=effect.path, deadline_s=_CHECK_DEADLINE_S)
+        begun = await self._begin(effect, spot, "fresh")
         if not isinstance(begun, list):
             return begun
         # Whatever became of sending is seen by what arrived.
         failure = await self._send(effect, spot, tree, tools=begun)
         if failure is not None:
             # What arrived of it is of no use, and may be what fills the disk.
-            await self._run("tree_begin", self._args(spot), what=effect.path, deadline_s=_CHECK_DEADLINE_S)
+            await self._begin(effect, spot, "none")
             return failure
         ended = await self._run(
             "tree_end", (*self._args(spot), _hex(effect.content)), what=effect.path, deadline_s=_CHECK_DEADLINE_S
@@ -91,6 +91,11 @@ class HostTrees:
         args = (*self._args(spot), _hex(effect.content) or "-")
         done = await self._ask("tree_place", args, deadline_s=TREE_DEADLINE_S)
         return done if isinstance(done, NotDone | Unknown) else self._read(done, what=effect.path)
+
+    async def _begin(self, effect: StageTree, spot: Spot, wanted: str) -> list[str] | Outcome:
+        """Clear what was staged, for a `fresh` folder or `none`."""
+        args = (*self._args(spot), wanted)
+        return await self._run("tree_begin", args, what=effect.path, deadline_s=_CHECK_DEADLINE_S)
 
     def _args(self, spot: Spot) -> tuple[str, ...]:
         return spot.root, spot.folders, "own" if spot.root == self._base_dir else "given", spot.name
