@@ -27,7 +27,7 @@ def verify_removal(path: Path) -> int:
         record = msgspec.json.decode(path.read_bytes(), type=RemovalRecord)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint="they are in status/removals") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is no record of a removal", hint="they are in status/removals") from error
     if record.format != REMOVAL_FORMAT:
         raise UsageError(f"{path} is of format {record.format}, and {REMOVAL_FORMAT} is known here")

@@ -96,7 +96,7 @@ def _load(path: Path) -> _Stored:
             private = facts.st_uid == os.geteuid() and not facts.st_mode & 0o077 and stat.S_ISREG(facts.st_mode)
             data = file.read() if private and facts.st_size <= _MAX_BYTES else b""
         stored = msgspec.msgpack.decode(data, type=_Stored)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return _Stored(FORMAT, {})
     return stored if stored.format == FORMAT else _Stored(FORMAT, {})
 

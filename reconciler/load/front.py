@@ -86,7 +86,7 @@ def _load_as(
     if known is not None:
         try:
             return msgspec.msgpack.decode(known, type=kind)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             pass  # kept by another build of this version: load anew
     lowered = lower(_documents(folder, files, profiles, memory, tell))
     outcome = msgspec.msgpack.encode(lowered)

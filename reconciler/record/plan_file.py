@@ -64,14 +64,14 @@ def load_plan(path: Path) -> Plan:
         raise PlanDamaged(f"{path} is too large for a plan", code="E_PLAN_FORMAT", hint=_HINT)
     try:
         claimed = msgspec.json.decode(data, type=_Claim).plan.format
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise PlanDamaged(f"{path} is no plan file", code="E_PLAN_FORMAT", hint=_HINT) from None
     if claimed != PLAN_FORMAT:
         message = f"{path} was written by another version: its format is {claimed!r}, this one reads {PLAN_FORMAT!r}"
         raise PlanDamaged(message, code="E_PLAN_FORMAT", hint=_HINT)
     try:
         sealed = msgspec.json.decode(data, type=_Sealed)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise PlanDamaged(f"{path} is damaged or was edited", code="E_PLAN_DAMAGED", hint=_HINT) from None
     if _digest(sealed.plan) != sealed.digest:
         raise PlanDamaged(f"{path} is damaged or was edited", code="E_PLAN_DAMAGED", hint=_HINT)

@@ -67,7 +67,16 @@ CASES = [
     *[Case(70, ("apply", "--allow-destroy", text), 64, "--allow-destroy") for text in ("all", "-1", "1.5")],
     *[
         Case(71, ("apply", "--yes", f"./{name}"), 1, "E_PLAN_FORMAT")
-        for name in ("none.plan", "empty.plan", "text.plan", "newer.plan", "pickle.plan", "nul.plan", "huge.plan")
+        for name in (
+            "none.plan",
+            "empty.plan",
+            "text.plan",
+            "newer.plan",
+            "latin.plan",
+            "pickle.plan",
+            "nul.plan",
+            "huge.plan",
+        )
     ],
     Case(71, ("apply", "--yes", "missing.json"), 1, "E_PLAN_READ"),
     *[Case(72, ("apply", "--yes", "--status", path), 1, "E_STATUS_DIR") for path in ("/", "link", "plain", "no/where")],
@@ -91,6 +100,7 @@ def desk(bare: Driver, tmp_path: Path) -> Driver:
         "empty": b"{}",
         "text": b"apiVersion: x\n",
         "newer": b'{"format": "reconciler/plan/v999"}',
+        "latin": b'{"plan": {"format": "\xe6"}}',
         "pickle": pickle.dumps({"format": "reconciler/plan/v1"}),
         "nul": b"\0" * 100_000,
     }.items():

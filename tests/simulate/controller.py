@@ -227,7 +227,7 @@ class Controller:
         """Go on from what is on the disk: what was written and not flushed was never promised."""
         kept: dict[str, int] = {}
         for path in self.folder.glob("sandboxes/*.json"):
-            with contextlib.suppress(msgspec.MsgspecError):
+            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
                 kept[path.stem] = msgspec.json.decode(path.read_bytes(), type=SandboxStatus).generation
         for one in self.play.controllers:
             if one.folder == self.folder:

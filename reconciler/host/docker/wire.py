@@ -215,7 +215,7 @@ class Wire:
         try:
             body = await self._take(response, call, _ERROR_LIMIT_BYTES)
             words = msgspec.json.decode(body, type=dict[str, Any]).get("message", "")
-        except (msgspec.DecodeError, RecursionError, ReadFailed):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ReadFailed):
             words = ""
         text = str(words) or HTTPStatus(response.status).phrase
         return DockerRefused(f"host {self.host}: {call}: {text}", status=response.status)

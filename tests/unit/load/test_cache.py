@@ -59,7 +59,7 @@ def test_the_file_is_private(specs: Path) -> None:
     assert stat.S_IMODE(_file(specs).parent.stat().st_mode) == 0o700
 
 
-@pytest.mark.parametrize("damage", [b"", b"garbage", b"\x92\xa1x\x80", b"\xff" * 100])
+@pytest.mark.parametrize("damage", [b"", b"garbage", b"\x92\xa1x\x80", b"\x92\xa1\xe6\x80", b"\xff" * 100])
 def test_a_damaged_cache_is_as_if_it_were_not_there(specs: Path, damage: bytes) -> None:
     first = load(specs)
     _file(specs).write_bytes(damage)

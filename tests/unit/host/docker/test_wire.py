@@ -196,13 +196,20 @@ async def test_what_was_never_sent_is_no_unknown_outcome(tmp_path: Path, method:
     await connector.close()
 
 
-async def test_the_engines_no_keeps_its_status_and_words(tmp_path: Path) -> None:
-    body = json.dumps({"message": "Conflict. The name is taken"}).encode()
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (json.dumps({"message": "Conflict. The name is taken"}).encode(), "The name is taken"),
+        (b'{"message": "caf\xe9"}', "Conflict"),
+        (b"<html>", "Conflict"),
+    ],
+)
+async def test_the_engines_no_keeps_its_status_and_words(tmp_path: Path, body: bytes, words: str) -> None:
     async with engine(tmp_path, reply(body, status="409 Conflict")) as (wire, _):
         with pytest.raises(DockerRefused) as caught:
             await DockerWriter(wire).create_container("x", {})
         assert caught.value.status == 409
-        assert "The name is taken" in caught.value.message
+        assert words in caught.value.message
 
 
 async def test_absent_is_none_only_when_the_engine_says_404(tmp_path: Path) -> None:
