@@ -300,8 +300,9 @@ def differences(machine: Machine, want: SandboxDesired, wish: Wish) -> Iterator[
     wanted = files_of(wish) if want.tree is not None else {}
     if dict(there) != dict(wanted):
         yield f"{where} has the tree {there}, and {wanted} is wanted"
-    # A marker that lands once another pass has begun to bring the tree says that it is whole: nobody sends it again.
-    staged = () if "late_marker" in machine.deeds else (bed.fresh, bed.fresh_list)
+    # A marker that another pass writes, late or with a broken lock, while a tree is brought says that it is whole: what
+    # was sent for it then stays until the next one.
+    staged = () if machine.deeds & {"late_marker", "lock_broken"} else (bed.fresh, bed.fresh_list)
     for path in (*staged, *((bed.known_list, bed.digest) if want.tree is None else ())):
         if path in machine.world.paths:
             yield f"{where} still has {path}"
