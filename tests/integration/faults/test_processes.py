@@ -132,7 +132,7 @@ def test_f33_a_look_at_a_host_that_hangs_is_ended_at_once(fleet: Driver, alpha: 
         running = fleet.start("apply", "--yes")
         until(lambda: accepted(alpha) > before, what="the command to reach the host")
         running.signal(signal.SIGINT)
-        ended = running.wait(timeout_s=10).expect(130)
+        ended = running.wait(timeout_s=20).expect(130)
         assert "before anything was changed" in ended.stderr
     finally:
         alpha.resume_dockerd()
