@@ -79,7 +79,7 @@ def _classified(world: World) -> dict[Place, Verdict]:
     for place in sorted(places, key=can_wait):
         verdict = verdicts[place] = classify(world, place, gpus_reserved=given[place.host])
         room = world.rooms.get(place.host)
-        is_done = world.request.selection.covers(sandbox=place.sandbox, host=place.host)
-        if is_done and isinstance(verdict, Action) and room is not None and room.gpus:
-            given[place.host] += brought_by(verdict, world.held(place), total=room.gpus)
+        if isinstance(verdict, Action) and room is not None and room.gpus:
+            is_done = world.request.selection.covers(sandbox=place.sandbox, host=place.host)
+            given[place.host] += brought_by(verdict, world.held(place), total=room.gpus) if is_done else 0
     return {place: verdicts[place] for place in places}
